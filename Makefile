@@ -1,0 +1,31 @@
+# Two commands for people: `make run` settles a month, `make test` proves the project.
+# Both need only python3 (3.11 to 3.13), pip and make; uv is fetched into .tools/ where it is missing.
+
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+IN_VENV := $(UV) run --no-sync
+
+.PHONY: help run test lint setup ui
+
+help:
+	@echo "make run    set up, then settle what lies in data/landing (an empty one gets the demo month)"
+	@echo "make test   set up, then lint and test"
+	@echo "make ui     open the graph of the pipeline in a browser (Dagster)"
+
+run: setup
+	@$(IN_VENV) tollgate run
+
+ui: setup
+	@$(IN_VENV) tollgate ui
+
+test: setup lint
+	@$(IN_VENV) pytest
+
+lint: setup
+	@$(IN_VENV) ruff check .
+	@$(IN_VENV) sqlfluff lint --disable-progress-bar models tests
+
+setup: $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@$(UV) sync --locked --quiet
+
+.tools/bin/uv:
+	@python3 -m venv .tools && .tools/bin/pip --quiet --disable-pip-version-check install uv==0.13.9
