@@ -1,0 +1,43 @@
+{# Largest remainder: splits `total` of each group over its rows by weight, in units of 10^-decimals, so that the parts always add up to the total.
+   Rows with the largest remainders get the units left over; `tie_break` orders equal remainders, so the result never depends on row order.
+   source      a CTE with one row per part; total and group columns repeated on each row, the total already at `decimals`
+   returns     a select of the source's columns, columns of the working (_*) and `into` (exact amount). A group whose weights are all 0 gets nothing: filter or weigh it before. #}
+{% macro allocate(source, total, weight, group_by, tie_break, decimals, into) -%}
+    {%- set unit = power_of_ten('12 - (' ~ decimals ~ ')') -%}
+    select
+        units_left_over_counted.*,
+        cast(
+            case when {{ total }} < 0 then -1 else 1 end
+            * (_floor_units + case when _left_over_rank <= _units_left_over then 1 else 0 end)
+            * {{ unit }} as decimal(38, 0)
+        ) * cast(0.000000000001 as {{ exact_amount() }}) as {{ into }}
+    from (
+        select
+            remainders_ranked.*,
+            _total_units - sum(_floor_units) over (partition by {{ group_by }}) as _units_left_over
+        from (
+            select
+                floors_taken.*,
+                row_number() over (
+                    partition by {{ group_by }} order by _remainder_units desc, {{ tie_break }}
+                ) as _left_over_rank
+            from (
+                select
+                    weights_counted.*,
+                    {{ integer_divide('_total_units * _weight_units', '_weight_units_of_group') }} as _floor_units,
+                    (_total_units * _weight_units) % _weight_units_of_group as _remainder_units
+                from (
+                    select
+                        {{ source }}.*,
+                        {{ integer_divide('cast(abs(' ~ total ~ ') * 1000000000000 as ' ~ wide_integer() ~ ')', unit) }} as _total_units,
+                        cast({{ weight }} * 1000000 as {{ wide_integer() }}) as _weight_units,
+                        sum(cast({{ weight }} * 1000000 as {{ wide_integer() }})) over (
+                            partition by {{ group_by }}
+                        ) as _weight_units_of_group
+                    from {{ source }}
+                ) as weights_counted
+                where _weight_units_of_group > 0
+            ) as floors_taken
+        ) as remainders_ranked
+    ) as units_left_over_counted
+{%- endmacro %}

@@ -1,0 +1,63 @@
+{# The only division of money and, with a denominator of 1, the only rounding (round_money). Exact: both sides become
+   integers, the quotient is rounded once from its true remainder, never from an already rounded decimal.
+   numerator    exact amount
+   denominator  positive whole number
+   decimals     0 to 12: a number or a column
+   mode         half_up (ties away from zero), half_even, up (away from zero), down (toward zero): a string or a column
+   returns      exact amount #}
+{% macro divide_and_round(numerator, denominator, decimals, mode) -%}
+    {{ round_units(
+        to_units(numerator), 'cast(' ~ denominator ~ ' as ' ~ wide_integer() ~ ')', decimals, mode, numerator
+    ) }}
+{%- endmacro %}
+
+{# An amount at the decimals and the mode of its agreement. #}
+{% macro round_money(amount, decimals, mode) -%}
+    {{ divide_and_round(amount, 1, decimals, mode) }}
+{%- endmacro %}
+
+{# An amount times by / per, rounded once. `by` and `per` are alike (two quantities, two rates) with at most `factor_decimals` decimals. #}
+{% macro scale_money(amount, by, per, decimals, mode="'half_up'", factor_decimals=8) -%}
+    {{ round_units(
+        '(' ~ to_units(amount) ~ ' * ' ~ factor_units(by, factor_decimals) ~ ')',
+        factor_units(per, factor_decimals), decimals, mode, amount
+    ) }}
+{%- endmacro %}
+
+{# An amount in another currency. Both rates are units of the currency for one unit of the same base. #}
+{% macro convert_money(amount, from_rate, to_rate, decimals) -%}
+    {{ scale_money(amount, to_rate, from_rate, decimals) }}
+{%- endmacro %}
+
+{# Working parts. Units are whole 10^-12 of the currency, without the sign; `signed` gives the sign back. #}
+{% macro to_units(amount) -%}
+    cast(abs(cast({{ amount }} as {{ exact_amount() }})) * 1000000000000 as {{ wide_integer() }})
+{%- endmacro %}
+
+{% macro factor_units(factor, factor_decimals) -%}
+    cast(cast({{ factor }} as decimal(38, {{ factor_decimals }})) * 1{{ '0' * factor_decimals }} as {{ wide_integer() }})
+{%- endmacro %}
+
+{% macro round_units(dividend, divisor, decimals, mode, signed) -%}
+    {%- set unit = power_of_ten('12 - (' ~ decimals ~ ')') -%}
+    {%- set step = '(' ~ divisor ~ ' * ' ~ unit ~ ')' -%}
+    {%- set quotient = integer_divide(dividend, step) -%}
+    {%- set remainder = '(' ~ dividend ~ ' % ' ~ step ~ ')' -%}
+    cast(
+        case when {{ signed }} < 0 then -1 else 1 end
+        * {{ unit }}
+        * (
+            {{ quotient }}
+            + case {{ mode }}
+                when 'half_up' then case when 2 * {{ remainder }} >= {{ step }} then 1 else 0 end
+                when 'half_even' then case
+                    when 2 * {{ remainder }} > {{ step }} then 1
+                    when 2 * {{ remainder }} = {{ step }} then {{ quotient }} % 2
+                    else 0
+                end
+                when 'up' then case when {{ remainder }} > 0 then 1 else 0 end
+                when 'down' then 0
+            end
+        ) as decimal(38, 0)
+    ) * cast(0.000000000001 as {{ exact_amount() }})
+{%- endmacro %}

@@ -1,0 +1,48 @@
+{# Time zones and the parsing of times. An instant is a timestamp in UTC without a zone. #}
+
+{# ISO 8601 text to an instant; null where it is none. Text without an offset is UTC. #}
+{% macro parse_instant(text) -%} {{ adapter.dispatch('parse_instant')(text) }} {%- endmacro %}
+{% macro default__parse_instant(text) -%}
+    (try_cast({{ text }} as timestamp with time zone) at time zone 'UTC')
+{%- endmacro %}
+{% macro spark__parse_instant(text) -%} try_to_timestamp({{ text }}) {%- endmacro %}
+
+{# RFC 2822 text (Fri, 18 Oct 2019 17:00:00 +0000) to an instant; null where it is none. #}
+{% macro parse_rfc2822(text) -%} {{ adapter.dispatch('parse_rfc2822')(text) }} {%- endmacro %}
+{% macro default__parse_rfc2822(text) -%}
+    (try_strptime({{ text }}, '%a, %d %b %Y %H:%M:%S %z') at time zone 'UTC')
+{%- endmacro %}
+{% macro spark__parse_rfc2822(text) -%} try_to_timestamp({{ text }}, 'EEE, d MMM yyyy HH:mm:ss Z') {%- endmacro %}
+
+{# Wall clock of an instant in a zone. #}
+{% macro to_local(instant, time_zone) -%} {{ adapter.dispatch('to_local')(instant, time_zone) }} {%- endmacro %}
+{% macro default__to_local(instant, time_zone) -%}
+    (cast({{ instant }} as timestamp) at time zone 'UTC' at time zone {{ time_zone }})
+{%- endmacro %}
+{% macro spark__to_local(instant, time_zone) -%} from_utc_timestamp({{ instant }}, {{ time_zone }}) {%- endmacro %}
+
+{# Instant of a wall clock in a zone. #}
+{% macro to_instant(wall_clock, time_zone) -%} {{ adapter.dispatch('to_instant')(wall_clock, time_zone) }} {%- endmacro %}
+{% macro default__to_instant(wall_clock, time_zone) -%}
+    (cast({{ wall_clock }} as timestamp) at time zone {{ time_zone }} at time zone 'UTC')
+{%- endmacro %}
+{% macro spark__to_instant(wall_clock, time_zone) -%} to_utc_timestamp({{ wall_clock }}, {{ time_zone }}) {%- endmacro %}
+
+{# Is this text the name of an IANA time zone? #}
+{% macro is_time_zone(name) -%} {{ adapter.dispatch('is_time_zone')(name) }} {%- endmacro %}
+{% macro default__is_time_zone(name) -%} {{ name }} in (select name from pg_timezone_names()) {%- endmacro %}
+{% macro spark__is_time_zone(name) -%} try_to_timestamp(from_utc_timestamp('2000-01-01', {{ name }})) is not null {%- endmacro %}
+
+{# A date some days later. #}
+{% macro add_days(start_date, days) -%} {{ adapter.dispatch('add_days')(start_date, days) }} {%- endmacro %}
+{% macro default__add_days(start_date, days) -%} ({{ start_date }} + {{ days }}) {%- endmacro %}
+{% macro spark__add_days(start_date, days) -%} date_add({{ start_date }}, {{ days }}) {%- endmacro %}
+
+{# First day of the month of a date, as a date. #}
+{% macro month_of(day) -%} cast(date_trunc('month', {{ day }}) as date) {%- endmacro %}
+
+{# First day of the month after that of a date, as a date. #}
+{% macro next_month_of(day) -%} cast(date_trunc('month', {{ day }}) + interval 1 month as date) {%- endmacro %}
+
+{# Name of a month (2026-10) inside identifiers. #}
+{% macro month_name_of(day) -%} substring(cast({{ day }} as varchar), 1, 7) {%- endmacro %}

@@ -1,0 +1,15 @@
+{# Integers wide enough for scaled money, and their division. #}
+{% macro wide_integer() -%} {{ adapter.dispatch('wide_integer')() }} {%- endmacro %}
+{% macro default__wide_integer() -%} hugeint {%- endmacro %}
+{% macro spark__wide_integer() -%} decimal(38, 0) {%- endmacro %}
+
+{# Whole quotient of two whole numbers that are not negative. #}
+{% macro integer_divide(dividend, divisor) -%} {{ adapter.dispatch('integer_divide')(dividend, divisor) }} {%- endmacro %}
+{% macro default__integer_divide(dividend, divisor) -%} ({{ dividend }} // {{ divisor }}) {%- endmacro %}
+{% macro spark__integer_divide(dividend, divisor) -%} floor({{ dividend }} / {{ divisor }}) {%- endmacro %}
+
+{# 10^exponent as a wide integer, exponent 0 to 12: pow() would pass through a float. #}
+{% macro power_of_ten(exponent) -%}
+    case {{ exponent }}
+        {%- for n in range(13) %} when {{ n }} then cast(1{{ '0' * n }} as {{ wide_integer() }}){% endfor %} end
+{%- endmacro %}

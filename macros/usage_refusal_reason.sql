@@ -1,0 +1,16 @@
+{# Why a usage record that was read cannot be understood, or null. One rule for every feed, over the house's own column names. #}
+{% macro usage_refusal_reason() -%}
+    case
+        when service not in ('voice', 'sms', 'email') then 'service_unknown'
+        when direction not in ('outbound', 'inbound') then 'direction_unknown'
+        when started_at is null then 'started_at_unreadable'
+        when received_at is null then 'received_at_unreadable'
+        when quantity is null or quantity < 0 then 'quantity_unreadable'
+        when quantity_unit not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
+        when event_status is null or event_status not in (
+            'answered', 'no_answer', 'busy', 'failed', 'cancelled',
+            'delivered', 'undelivered', 'expired', 'rejected', 'unknown', 'pending'
+        ) then 'status_unknown'
+        when vendor_amount < 0 then 'money_sign_flipped'
+    end
+{%- endmacro %}

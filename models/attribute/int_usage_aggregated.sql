@@ -1,0 +1,104 @@
+-- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome, with their sums. Everything
+-- after this point works on groups; no amount is rounded here.
+with
+
+events as (
+
+    select
+        rated.*,
+        attributed.partner_id,
+        attributed.partner_agreement_id,
+        attributed.plan_id,
+        attributed.charge_status,
+        attributed.uncharged_reason,
+        attributed.charged_quantity,
+        attributed.partner_local_date
+    from {{ ref('int_events_rated') }} as rated
+    inner join {{ ref('int_events_attributed') }} as attributed
+        on rated.event_id = attributed.event_id
+
+),
+
+groups_summed as (
+
+    select
+        service,
+        direction,
+        carrier_id,
+        agreement_id,
+        destination_id,
+        destination_name,
+        country_code,
+        partner_id,
+        partner_agreement_id,
+        plan_id,
+        quantity_unit,
+        rating_status,
+        unrated_reason,
+        charge_status,
+        uncharged_reason,
+        rated_cost_currency,
+        rate_amount,
+        rate_per_quantity,
+        connect_fee_amount,
+        is_rounded_per_event,
+        cast(started_at as date) as usage_date,
+        carrier_local_date,
+        partner_local_date,
+        count(*) as event_count,
+        cast(sum(quantity) as decimal(18, 3)) as quantity,
+        cast(coalesce(sum(billed_quantity), 0) as decimal(18, 3)) as billed_quantity,
+        cast(sum(charged_quantity) as decimal(18, 3)) as charged_quantity,
+        cast(coalesce(sum(undivided_cost_amount), 0) as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(coalesce(sum(rated_cost_amount), 0) as {{ exact_amount() }}) as rated_cost_amount
+    from events
+    group by
+        service,
+        direction,
+        carrier_id,
+        agreement_id,
+        destination_id,
+        destination_name,
+        country_code,
+        partner_id,
+        partner_agreement_id,
+        plan_id,
+        quantity_unit,
+        rating_status,
+        unrated_reason,
+        charge_status,
+        uncharged_reason,
+        rated_cost_currency,
+        rate_amount,
+        rate_per_quantity,
+        connect_fee_amount,
+        is_rounded_per_event,
+        cast(started_at as date),
+        carrier_local_date,
+        partner_local_date
+
+),
+
+usage_aggregated as (
+
+    select
+        md5(
+            service || '|' || direction || '|' || carrier_id
+            || '|' || coalesce(agreement_id, '') || '|' || coalesce(destination_id, '')
+            || '|' || coalesce(destination_name, '') || '|' || coalesce(country_code, '')
+            || '|' || coalesce(partner_id, '') || '|' || coalesce(partner_agreement_id, '')
+            || '|' || coalesce(plan_id, '') || '|' || quantity_unit
+            || '|' || rating_status || '|' || coalesce(unrated_reason, '')
+            || '|' || charge_status || '|' || coalesce(uncharged_reason, '')
+            || '|' || coalesce(rated_cost_currency, '') || '|' || coalesce(cast(rate_amount as varchar), '')
+            || '|' || coalesce(cast(rate_per_quantity as varchar), '')
+            || '|' || coalesce(cast(connect_fee_amount as varchar), '')
+            || '|' || cast(is_rounded_per_event as varchar) || '|' || cast(usage_date as varchar)
+            || '|' || cast(carrier_local_date as varchar) || '|' || cast(partner_local_date as varchar)
+        ) as usage_group_id,
+        groups_summed.*
+    from groups_summed
+
+)
+
+select * from usage_aggregated

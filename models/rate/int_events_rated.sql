@@ -1,0 +1,272 @@
+-- One row per event with what it should have cost us, or the reason why that is not known. Rating is a function of the event, the
+-- carrier's own deck as it was in force and known at the start of the event, and the agreement; nothing else.
+with
+
+events as (
+
+    select
+        event_id,
+        feed,
+        service,
+        direction,
+        account_id,
+        carrier_id,
+        destination,
+        event_status,
+        quantity_unit,
+        quantity,
+        started_at,
+        received_at
+    from {{ ref('int_events_deduplicated') }}
+
+),
+
+rating_terms as (
+
+    select * from {{ ref('int_rating_terms_resolved') }}
+
+),
+
+rate_decks as (
+
+    select * from {{ ref('int_rate_decks_resolved') }}
+
+),
+
+carriers as (
+
+    select party_id
+    from {{ ref('stg_terms__parties') }}
+    where is_carrier
+
+),
+
+calling_codes as (
+
+    select * from {{ ref('calling_codes') }}
+
+),
+
+-- Agreements that exist but were refused: their events say so, instead of pretending that there is no agreement.
+refused_agreements as (
+
+    select distinct party_id
+    from {{ ref('stg_terms__agreements') }}
+    where party_role = 'carrier' and refusal_reason is not null
+
+),
+
+code_lengths as (
+
+    select distinct
+        carrier_id,
+        service,
+        direction,
+        dial_code_length
+    from rate_decks
+
+),
+
+-- Every code of the carrier's deck that begins the destination, in force at the start; the longest one wins.
+codes_matched as (
+
+    select
+        events.event_id,
+        max_by(rate_decks.deck_row_id, rate_decks.dial_code_length) as deck_row_id
+    from events
+    inner join code_lengths
+        on
+            events.carrier_id = code_lengths.carrier_id
+            and events.service = code_lengths.service
+            and events.direction = code_lengths.direction
+    inner join rate_decks
+        on
+            code_lengths.carrier_id = rate_decks.carrier_id
+            and code_lengths.service = rate_decks.service
+            and code_lengths.direction = rate_decks.direction
+            and code_lengths.dial_code_length = rate_decks.dial_code_length
+            and substring(events.destination, 1, code_lengths.dial_code_length) = rate_decks.dial_code
+            and events.started_at >= rate_decks.applies_from_at
+            and events.started_at < rate_decks.applies_until_at
+    group by events.event_id
+
+),
+
+events_with_terms as (
+
+    select
+        events.*,
+        rating_terms.agreement_id,
+        rating_terms.agreement_currency,
+        rating_terms.increment_method,
+        rating_terms.rounding_mode,
+        rating_terms.event_rounding_decimals,
+        rating_terms.minimum_quantity,
+        rating_terms.increment_quantity,
+        rate_decks.deck_row_id,
+        rate_decks.deck_version,
+        rate_decks.dial_code,
+        rate_decks.destination_id,
+        rate_decks.destination_name,
+        rate_decks.rate_currency,
+        rate_decks.rate_unit,
+        rate_decks.rate_amount,
+        rate_decks.rate_per_quantity,
+        rate_decks.connect_fee_amount,
+        calling_codes.country_code,
+        -- A deck without any usable row, or a code whose row starts later, are told apart from a hole in the deck.
+        code_lengths_counted.code_length_count,
+        {{ is_charged('events.event_status', 'rating_terms.charged_on') }} as is_charged,
+        cast({{ to_local('events.started_at', "coalesce(rating_terms.time_zone, 'UTC')") }} as date) as carrier_local_date
+    from events
+    left join rating_terms
+        on
+            events.carrier_id = rating_terms.carrier_id
+            and events.service = rating_terms.service
+            and events.direction = rating_terms.direction
+            and events.started_at >= rating_terms.valid_from_at
+            and events.started_at < rating_terms.valid_until_at
+    left join codes_matched
+        on events.event_id = codes_matched.event_id
+    left join rate_decks
+        on codes_matched.deck_row_id = rate_decks.deck_row_id
+    left join (
+        select
+            carrier_id,
+            service,
+            direction,
+            count(*) as code_length_count
+        from code_lengths
+        group by carrier_id, service, direction
+    ) as code_lengths_counted
+        on
+            events.carrier_id = code_lengths_counted.carrier_id
+            and events.service = code_lengths_counted.service
+            and events.direction = code_lengths_counted.direction
+    -- Calling codes are prefix-free: at most one of them begins a number.
+    left join calling_codes
+        on
+            events.service in ('voice', 'sms')
+            and calling_codes.calling_code in (
+                substring(events.destination, 1, 1),
+                substring(events.destination, 1, 2),
+                substring(events.destination, 1, 3)
+            )
+
+),
+
+codes_not_yet_effective as (
+
+    select distinct events_with_terms.event_id
+    from events_with_terms
+    inner join rate_decks
+        on
+            events_with_terms.carrier_id = rate_decks.carrier_id
+            and events_with_terms.service = rate_decks.service
+            and events_with_terms.direction = rate_decks.direction
+            and substring(events_with_terms.destination, 1, rate_decks.dial_code_length) = rate_decks.dial_code
+            and events_with_terms.started_at < rate_decks.applies_from_at
+    where events_with_terms.deck_row_id is null
+
+),
+
+statuses_given as (
+
+    select
+        events_with_terms.*,
+        case
+            when carriers.party_id is null then 'unknown_carrier'
+            when events_with_terms.agreement_id is null and refused_agreements.party_id is not null
+                then 'agreement_refused'
+            when events_with_terms.agreement_id is null then 'no_agreement'
+            when not events_with_terms.is_charged then null
+            when events_with_terms.code_length_count is null then 'no_rate_deck'
+            when
+                events_with_terms.deck_row_id is null and codes_not_yet_effective.event_id is not null
+                then 'rate_not_yet_effective'
+            when events_with_terms.deck_row_id is null then 'no_rate'
+            when events_with_terms.rate_currency != events_with_terms.agreement_currency
+                then 'rate_currency_differs'
+            when events_with_terms.rate_unit != events_with_terms.quantity_unit then 'quantity_unit_differs'
+        end as unrated_reason
+    from events_with_terms
+    left join carriers
+        on events_with_terms.carrier_id = carriers.party_id
+    left join refused_agreements
+        on events_with_terms.carrier_id = refused_agreements.party_id
+    left join codes_not_yet_effective
+        on events_with_terms.event_id = codes_not_yet_effective.event_id
+
+),
+
+quantities_billed as (
+
+    select
+        statuses_given.*,
+        case
+            when unrated_reason is not null then 'unrated'
+            when is_charged then 'rated'
+            else 'not_charged'
+        end as rating_status,
+        case
+            when unrated_reason is null and is_charged
+                then {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', 'increment_method') }}
+        end as billed_quantity
+    from statuses_given
+
+),
+
+costs_multiplied as (
+
+    -- Rate times quantity before the division by the rate's own quantity: exact, so that a line may be rounded from exact sums.
+    select
+        quantities_billed.*,
+        {{ multiply_exactly('billed_quantity', 'rate_amount') }}
+        + {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} as undivided_cost_amount
+    from quantities_billed
+
+),
+
+events_rated as (
+
+    select
+        event_id,
+        feed,
+        service,
+        direction,
+        account_id,
+        carrier_id,
+        agreement_id,
+        destination,
+        country_code,
+        event_status,
+        rating_status,
+        unrated_reason,
+        deck_row_id,
+        deck_version,
+        dial_code,
+        destination_id,
+        destination_name,
+        quantity_unit,
+        quantity,
+        billed_quantity,
+        case when rating_status = 'rated' then rate_amount end as rate_amount,
+        case when rating_status = 'rated' then rate_per_quantity end as rate_per_quantity,
+        case when rating_status = 'rated' then connect_fee_amount end as connect_fee_amount,
+        case when rating_status = 'rated' then undivided_cost_amount end as undivided_cost_amount,
+        case
+            when rating_status = 'rated'
+                then {{ divide_and_round(
+                    'undivided_cost_amount', 'rate_per_quantity', 'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
+                ) }}
+        end as rated_cost_amount,
+        case when rating_status = 'rated' then rate_currency end as rated_cost_currency,
+        event_rounding_decimals is not null as is_rounded_per_event,
+        carrier_local_date,
+        started_at,
+        received_at
+    from costs_multiplied
+
+)
+
+select * from events_rated

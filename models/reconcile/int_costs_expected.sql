@@ -1,0 +1,91 @@
+-- One row per carrier agreement, destination, local day and kind of rate with the cost that our records make us expect, and the invoice line that
+-- covers the day, if any. A day is covered once: by the first line of the carrier that states it.
+with
+
+costs as (
+
+    select
+        carrier_id,
+        agreement_id,
+        service,
+        direction,
+        destination_id,
+        destination_name,
+        quantity_unit,
+        rated_cost_currency,
+        rate_amount,
+        rate_per_quantity,
+        connect_fee_amount,
+        is_rounded_per_event,
+        carrier_local_date,
+        {{ month_of('carrier_local_date') }} as period_start_date,
+        sum(event_count) as event_count,
+        cast(sum(billed_quantity) as decimal(18, 3)) as billed_quantity,
+        cast(sum(undivided_cost_amount) as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(sum(rated_cost_amount) as {{ exact_amount() }}) as rated_cost_amount
+    from {{ ref('int_usage_aggregated') }}
+    where rating_status = 'rated'
+    group by
+        carrier_id, agreement_id, service, direction, destination_id, destination_name, quantity_unit,
+        rated_cost_currency, rate_amount, rate_per_quantity, connect_fee_amount, is_rounded_per_event,
+        carrier_local_date, {{ month_of('carrier_local_date') }}
+
+),
+
+lines as (
+
+    select * from {{ ref('int_invoice_lines_versioned') }}
+    where line_type = 'usage' and not is_repeated
+
+),
+
+days as (
+
+    select distinct
+        carrier_id,
+        service,
+        direction,
+        lower(destination_name) as destination_key,
+        carrier_local_date
+    from costs
+
+),
+
+days_covered as (
+
+    select
+        days.*,
+        lines.invoice_line_id
+    from days
+    inner join lines
+        on
+            days.carrier_id = lines.carrier_id
+            and days.service = lines.service
+            and days.direction = lines.direction
+            and days.destination_key = lower(lines.destination_name)
+            and days.carrier_local_date between lines.service_first_date and lines.service_last_date
+    qualify row_number() over (
+        partition by
+            days.carrier_id, days.service, days.direction, days.destination_key, days.carrier_local_date
+        order by lines.invoice_date, lines.invoice_number, lines.line_number
+    ) = 1
+
+),
+
+costs_expected as (
+
+    select
+        costs.*,
+        days_covered.invoice_line_id
+    from costs
+    left join days_covered
+        on
+            costs.carrier_id = days_covered.carrier_id
+            and costs.service = days_covered.service
+            and costs.direction = days_covered.direction
+            and lower(costs.destination_name) = days_covered.destination_key
+            and costs.carrier_local_date = days_covered.carrier_local_date
+
+)
+
+select * from costs_expected

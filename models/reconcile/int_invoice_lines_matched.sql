@@ -1,0 +1,276 @@
+-- One row per invoice line with what our records say it should have been, and one per destination that the carrier should have billed in a
+-- period that it did bill, but left out. Both sides are in the invoice's currency and rounded as the invoice rounds its lines.
+with
+
+lines as (
+
+    select * from {{ ref('int_invoice_lines_versioned') }}
+
+),
+
+costs as (
+
+    select * from {{ ref('int_costs_expected') }}
+
+),
+
+rates as (
+
+    select * from {{ ref('int_fx_rates_dated') }}
+
+),
+
+agreements as (
+
+    select * from {{ ref('stg_terms__agreements') }}
+    where party_role = 'carrier' and refusal_reason is null
+
+),
+
+invoiced_periods as (
+
+    select
+        agreement_id,
+        period_start_date,
+        min(invoice_id) as invoice_id,
+        min(invoice_number) as invoice_number,
+        min(invoice_currency) as invoice_currency,
+        min(invoice_date) as invoice_date,
+        max(invoice_version) as invoice_version
+    from lines
+    group by agreement_id, period_start_date
+
+),
+
+-- What stands behind each line. The sum is divided once; where rates of unlike quantities meet in a line, each part is divided.
+line_costs as (
+
+    select
+        invoice_line_id,
+        min(destination_id) as destination_id,
+        min(quantity_unit) as quantity_unit,
+        sum(event_count) as rated_event_count,
+        cast(sum(billed_quantity) as decimal(18, 3)) as rated_quantity,
+        min(rate_amount) as least_rate_amount,
+        max(rate_amount) as most_rate_amount,
+        min(rate_per_quantity) as rate_per_quantity,
+        max(connect_fee_amount) as connect_fee_amount,
+        bool_or(is_rounded_per_event) as is_rounded_per_event,
+        min(rate_per_quantity) = max(rate_per_quantity) as has_one_rate_quantity,
+        cast(sum(undivided_cost_amount) as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(sum(rated_cost_amount) as {{ exact_amount() }}) as rated_cost_amount
+    from costs
+    where invoice_line_id is not null
+    group by invoice_line_id
+
+),
+
+omitted_costs as (
+
+    select
+        costs.agreement_id,
+        costs.carrier_id,
+        costs.period_start_date,
+        costs.service,
+        costs.direction,
+        costs.destination_id,
+        min(costs.destination_name) as destination_name,
+        min(costs.quantity_unit) as quantity_unit,
+        min(costs.carrier_local_date) as service_first_date,
+        max(costs.carrier_local_date) as service_last_date,
+        sum(costs.event_count) as rated_event_count,
+        cast(sum(costs.billed_quantity) as decimal(18, 3)) as rated_quantity,
+        min(costs.rate_per_quantity) as rate_per_quantity,
+        bool_or(costs.is_rounded_per_event) as is_rounded_per_event,
+        min(costs.rate_per_quantity) = max(costs.rate_per_quantity) as has_one_rate_quantity,
+        cast(sum(costs.undivided_cost_amount) as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(sum(costs.rated_cost_amount) as {{ exact_amount() }}) as rated_cost_amount
+    from costs
+    inner join invoiced_periods
+        on
+            costs.agreement_id = invoiced_periods.agreement_id
+            and costs.period_start_date = invoiced_periods.period_start_date
+    where costs.invoice_line_id is null
+    group by
+        costs.agreement_id, costs.carrier_id, costs.period_start_date, costs.service, costs.direction, costs.destination_id
+
+),
+
+invoice_nets as (
+
+    select
+        invoice_id,
+        cast(sum(invoiced_amount) as {{ exact_amount() }}) as invoiced_net_amount
+    from lines
+    where line_type != 'tax'
+    group by invoice_id
+
+),
+
+lines_and_omissions as (
+
+    select
+        lines.invoice_line_id,
+        lines.invoice_id,
+        lines.billing_period_id,
+        lines.carrier_id,
+        lines.agreement_id,
+        lines.invoice_number,
+        lines.line_type,
+        lines.service,
+        lines.direction,
+        line_costs.destination_id,
+        lines.destination_name,
+        lines.line_description,
+        lines.invoice_currency,
+        lines.agreement_currency,
+        lines.rounding_mode,
+        coalesce(lines.quantity_unit, line_costs.quantity_unit) as quantity_unit,
+        lines.invoice_version,
+        lines.line_number,
+        lines.line_rounding_decimals,
+        lines.payment_days,
+        lines.invoiced_event_count,
+        line_costs.rated_event_count,
+        lines.invoiced_quantity,
+        line_costs.rated_quantity,
+        lines.invoiced_rate_amount,
+        lines.invoiced_rate_per_quantity,
+        case when line_costs.least_rate_amount = line_costs.most_rate_amount then line_costs.least_rate_amount end
+            as rated_rate_amount,
+        line_costs.rate_per_quantity as rated_rate_per_quantity,
+        coalesce(line_costs.connect_fee_amount, 0) as connect_fee_amount,
+        line_costs.is_rounded_per_event,
+        line_costs.has_one_rate_quantity,
+        line_costs.undivided_cost_amount,
+        line_costs.rated_cost_amount,
+        case
+            when lines.line_type = 'tax' then {{ round_money(
+                multiply_exactly('invoice_nets.invoiced_net_amount', 'lines.tax_ratio'),
+                'lines.line_rounding_decimals', 'lines.rounding_mode'
+            ) }}
+        end as expected_tax_amount,
+        lines.invoiced_amount,
+        true as is_invoiced,
+        lines.is_repeated,
+        lines.invoice_date,
+        lines.period_start_date,
+        lines.service_first_date,
+        lines.service_last_date
+    from lines
+    left join line_costs
+        on lines.invoice_line_id = line_costs.invoice_line_id
+    left join invoice_nets
+        on lines.invoice_id = invoice_nets.invoice_id
+
+    union all
+
+    select
+        omitted_costs.agreement_id || ':' || {{ month_name_of('omitted_costs.period_start_date') }}
+        || ':' || omitted_costs.service || ':' || omitted_costs.direction
+        || ':' || omitted_costs.destination_id as invoice_line_id,
+        invoiced_periods.invoice_id,
+        omitted_costs.agreement_id || ':' || {{ month_name_of('omitted_costs.period_start_date') }} as billing_period_id,
+        omitted_costs.carrier_id,
+        omitted_costs.agreement_id,
+        invoiced_periods.invoice_number,
+        'usage' as line_type,
+        omitted_costs.service,
+        omitted_costs.direction,
+        omitted_costs.destination_id,
+        omitted_costs.destination_name,
+        'expected, not invoiced' as line_description,
+        invoiced_periods.invoice_currency,
+        agreements.currency as agreement_currency,
+        agreements.rounding_mode,
+        omitted_costs.quantity_unit,
+        invoiced_periods.invoice_version,
+        cast(null as integer) as line_number,
+        agreements.line_rounding_decimals,
+        agreements.payment_days,
+        cast(0 as bigint) as invoiced_event_count,
+        omitted_costs.rated_event_count,
+        cast(0 as decimal(18, 3)) as invoiced_quantity,
+        omitted_costs.rated_quantity,
+        cast(null as decimal(18, 8)) as invoiced_rate_amount,
+        cast(null as integer) as invoiced_rate_per_quantity,
+        cast(null as decimal(18, 8)) as rated_rate_amount,
+        omitted_costs.rate_per_quantity as rated_rate_per_quantity,
+        cast(0 as decimal(18, 8)) as connect_fee_amount,
+        omitted_costs.is_rounded_per_event,
+        omitted_costs.has_one_rate_quantity,
+        omitted_costs.undivided_cost_amount,
+        omitted_costs.rated_cost_amount,
+        cast(null as {{ exact_amount() }}) as expected_tax_amount,
+        cast(0 as decimal(18, 6)) as invoiced_amount,
+        false as is_invoiced,
+        false as is_repeated,
+        invoiced_periods.invoice_date,
+        omitted_costs.period_start_date,
+        omitted_costs.service_first_date,
+        omitted_costs.service_last_date
+    from omitted_costs
+    inner join invoiced_periods
+        on
+            omitted_costs.agreement_id = invoiced_periods.agreement_id
+            and omitted_costs.period_start_date = invoiced_periods.period_start_date
+    inner join agreements
+        on omitted_costs.agreement_id = agreements.agreement_id
+
+),
+
+-- The rate of the last day of the billing period, the default of agreements that name no other.
+fx_rates_joined as (
+
+    select
+        lines_and_omissions.*,
+        agreement_rates.units_per_base as agreement_units_per_base,
+        invoice_rates.units_per_base as invoice_units_per_base
+    from lines_and_omissions
+    left join rates as agreement_rates
+        on
+            lines_and_omissions.agreement_currency = agreement_rates.currency
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} >= agreement_rates.valid_from_date
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} < agreement_rates.valid_until_date
+    left join rates as invoice_rates
+        on
+            lines_and_omissions.invoice_currency = invoice_rates.currency
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} >= invoice_rates.valid_from_date
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} < invoice_rates.valid_until_date
+
+),
+
+-- Where no event is rounded, the exact undivided sum is divided and rounded in one step; otherwise the rounded events are summed.
+agreement_amounts_rounded as (
+
+    select
+        fx_rates_joined.*,
+        case
+            when rated_event_count is null then cast(0 as {{ exact_amount() }})
+            when is_rounded_per_event or not has_one_rate_quantity
+                then {{ round_money('rated_cost_amount', 'line_rounding_decimals', 'rounding_mode') }}
+            else {{ divide_and_round(
+                'undivided_cost_amount', 'rated_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
+            ) }}
+        end as agreement_rated_amount
+    from fx_rates_joined
+
+),
+
+invoice_lines_matched as (
+
+    select
+        agreement_amounts_rounded.*,
+        case
+            when line_type = 'tax' then expected_tax_amount
+            when line_type = 'fee' or is_repeated then cast(0 as {{ exact_amount() }})
+            when invoice_currency = agreement_currency then agreement_rated_amount
+            else {{ convert_money(
+                'agreement_rated_amount', 'agreement_units_per_base', 'invoice_units_per_base', 'line_rounding_decimals'
+            ) }}
+        end as rated_amount
+    from agreement_amounts_rounded
+
+)
+
+select * from invoice_lines_matched

@@ -1,0 +1,94 @@
+-- One row per line of the latest version of each carrier invoice, with the agreement and billing period that it belongs to. The version decides,
+-- never the currency: a bill restated in another currency counts once. A line that repeats an earlier line of the carrier is marked.
+with
+
+invoice_lines as (
+
+    select
+        invoice_lines.*,
+        dense_rank() over (
+            partition by carrier_id, invoice_number order by invoice_version desc
+        ) as version_age,
+        row_number() over (
+            partition by carrier_id, invoice_number, invoice_version, line_number
+            order by loaded_at desc, file_id desc, record_number desc
+        ) as copy_number
+    from {{ ref('stg_carrier_invoices__native') }} as invoice_lines
+    where refusal_reason is null
+
+),
+
+agreements as (
+
+    select * from {{ ref('stg_terms__agreements') }}
+    where party_role = 'carrier' and refusal_reason is null
+
+),
+
+lines_with_agreements as (
+
+    select
+        invoice_lines.*,
+        agreements.agreement_id,
+        agreements.currency as agreement_currency,
+        agreements.rounding_mode,
+        coalesce(agreements.line_rounding_decimals, currencies.minor_unit_decimals) as line_rounding_decimals,
+        coalesce(agreements.tax_ratio, 0) as tax_ratio,
+        coalesce(agreements.payment_days, 30) as payment_days,
+        {{ month_of('invoice_lines.billing_period_start_date') }} as period_start_date
+    from invoice_lines
+    left join agreements
+        on
+            invoice_lines.carrier_id = agreements.party_id
+            and invoice_lines.billing_period_start_date >= agreements.valid_from_date
+            and invoice_lines.billing_period_start_date < agreements.valid_until_date
+    inner join {{ ref('currencies') }} as currencies
+        on invoice_lines.invoice_currency = currencies.currency_code
+    where invoice_lines.version_age = 1 and invoice_lines.copy_number = 1
+
+),
+
+invoice_lines_versioned as (
+
+    select
+        carrier_id || ':' || invoice_number || ':' || cast(line_number as varchar) as invoice_line_id,
+        carrier_id || ':' || invoice_number as invoice_id,
+        coalesce(agreement_id, carrier_id) || ':' || {{ month_name_of('period_start_date') }} as billing_period_id,
+        carrier_id,
+        agreement_id,
+        invoice_number,
+        line_type,
+        service,
+        direction,
+        destination_name,
+        line_description,
+        invoice_currency,
+        coalesce(agreement_currency, invoice_currency) as agreement_currency,
+        coalesce(rounding_mode, 'half_up') as rounding_mode,
+        quantity_unit,
+        invoice_version,
+        line_number,
+        line_rounding_decimals,
+        payment_days,
+        tax_ratio,
+        invoiced_event_count,
+        invoiced_quantity,
+        invoiced_rate_amount,
+        invoiced_rate_per_quantity,
+        invoiced_amount,
+        invoice_total_amount,
+        line_type = 'usage' and row_number() over (
+            partition by
+                carrier_id, line_type, service, direction, lower(destination_name),
+                service_first_date, service_last_date, invoiced_event_count, invoiced_quantity, invoiced_amount
+            order by invoice_date, invoice_number, line_number
+        ) > 1 as is_repeated,
+        invoice_date,
+        period_start_date,
+        service_first_date,
+        service_last_date
+    from lines_with_agreements
+
+)
+
+select * from invoice_lines_versioned

@@ -1,0 +1,20 @@
+with fct_carrier_policies as (
+
+    select
+        carrier_policy_id,
+        carrier_id,
+        billing_period_id,
+        service,
+        direction,
+        agreed_policy_name,
+        deviating_policy_name,
+        cast(line_count as bigint) as line_count,
+        cast(agreed_line_count as bigint) as agreed_line_count,
+        cast(deviating_line_count as bigint) as deviating_line_count,
+        cast(reproduced_line_count as bigint) as reproduced_line_count,
+        reproduces_from_date
+    from {{ ref('int_policies_scored') }}
+
+)
+
+select * from fct_carrier_policies

@@ -1,0 +1,84 @@
+with invoice_lines as (
+
+    select * from {{ source('carrier_invoices', 'native') }}
+
+),
+
+invoice_lines_read as (
+
+    select
+        'native' as feed,
+        trim(carrier_id) as carrier_id,
+        trim(invoice_number) as invoice_number,
+        try_cast(invoice_version as integer) as invoice_version,
+        try_cast(line_number as integer) as line_number,
+        lower(trim(line_type)) as line_type,
+        lower(trim(service)) as service,
+        lower(trim(direction)) as direction,
+        trim(destination_name) as destination_name,
+        trim(description) as line_description,
+        upper(trim(currency)) as invoice_currency,
+        lower(trim(quantity_unit)) as quantity_unit,
+        try_cast(event_count as bigint) as invoiced_event_count,
+        try_cast(billed_quantity as decimal(18, 3)) as invoiced_quantity,
+        try_cast(rate_amount as decimal(18, 8)) as invoiced_rate_amount,
+        try_cast(rate_per_quantity as integer) as invoiced_rate_per_quantity,
+        try_cast(amount as decimal(18, 6)) as invoiced_amount,
+        try_cast(invoice_total_amount as decimal(18, 6)) as invoice_total_amount,
+        try_cast(invoice_date as date) as invoice_date,
+        try_cast(billing_period_start_date as date) as billing_period_start_date,
+        try_cast(service_first_date as date) as service_first_date,
+        try_cast(service_last_date as date) as service_last_date,
+        _loaded_at as loaded_at,
+        _file_id as file_id,
+        _record_number as record_number
+    from invoice_lines
+
+)
+
+select
+    feed,
+    carrier_id,
+    invoice_number,
+    invoice_version,
+    line_number,
+    line_type,
+    service,
+    direction,
+    destination_name,
+    line_description,
+    invoice_currency,
+    quantity_unit,
+    case
+        when line_type not in ('usage', 'fee', 'tax') then 'line_type_unknown'
+        when invoice_version is null or line_number is null then 'number_unreadable'
+        when invoice_date is null then 'invoice_date_unreadable'
+        when billing_period_start_date is null then 'billing_period_unreadable'
+        when invoiced_amount is null then 'amount_unreadable'
+        when invoice_currency not in (select currency_code from {{ ref('currencies') }})
+            then 'currency_unknown'
+        when line_type != 'usage' then null
+        when service is null or direction is null or destination_name is null then 'destination_missing'
+        when
+            service_first_date is null
+            or service_last_date is null
+            or service_last_date < service_first_date
+            then 'service_dates_unreadable'
+        when invoiced_quantity is null or invoiced_event_count is null then 'quantity_unreadable'
+        when invoiced_rate_amount is null or coalesce(invoiced_rate_per_quantity, 0) <= 0
+            then 'rate_unreadable'
+    end as refusal_reason,
+    invoiced_event_count,
+    invoiced_quantity,
+    invoiced_rate_amount,
+    invoiced_rate_per_quantity,
+    invoiced_amount,
+    invoice_total_amount,
+    invoice_date,
+    billing_period_start_date,
+    service_first_date,
+    service_last_date,
+    loaded_at,
+    file_id,
+    record_number
+from invoice_lines_read

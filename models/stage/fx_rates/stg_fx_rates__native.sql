@@ -1,0 +1,34 @@
+with fx_rates as (
+
+    select
+        'native' as feed,
+        upper(trim(base_currency)) as base_currency,
+        upper(trim(quote_currency)) as quote_currency,
+        trim(source) as rate_source,
+        try_cast(rate as decimal(18, 8)) as fx_rate,
+        try_cast(rate_date as date) as rate_date,
+        _loaded_at as loaded_at,
+        _file_id as file_id,
+        _record_number as record_number
+    from {{ source('fx_rates', 'native') }}
+
+)
+
+select
+    feed,
+    base_currency,
+    quote_currency,
+    rate_source,
+    case
+        when rate_date is null then 'rate_date_unreadable'
+        when fx_rate is null or fx_rate <= 0 then 'rate_unreadable'
+        when base_currency is null or base_currency != '{{ var("fx_base_currency") }}' then 'base_currency_not_supported'
+        when quote_currency not in (select currency_code from {{ ref('currencies') }})
+            then 'currency_unknown'
+    end as refusal_reason,
+    fx_rate,
+    rate_date,
+    loaded_at,
+    file_id,
+    record_number
+from fx_rates

@@ -1,0 +1,58 @@
+with deck_rows as (
+
+    select * from {{ source('rate_decks', 'native') }}
+
+),
+
+deck_rows_read as (
+
+    select
+        'native' as feed,
+        trim(carrier_id) as carrier_id,
+        lower(trim(service)) as service,
+        lower(trim(direction)) as direction,
+        trim(deck_version) as deck_version,
+        lower(trim(deck_kind)) as deck_kind,
+        coalesce(ltrim(trim(dial_code), '+'), '') as dial_code,
+        trim(destination_name) as destination_name,
+        coalesce(lower(trim(change_type)) = 'closed', false) as is_closed,
+        upper(trim(rate_currency)) as rate_currency,
+        lower(trim(rate_unit)) as rate_unit,
+        rate_amount as rate_text,
+        try_cast(rate_amount as decimal(18, 8)) as rate_amount,
+        try_cast(rate_per_quantity as integer) as rate_per_quantity,
+        case
+            when connect_fee_amount is null then cast(0 as decimal(18, 8))
+            else try_cast(connect_fee_amount as decimal(18, 8))
+        end as connect_fee_amount,
+        try_cast(effective_date as date) as effective_date,
+        {{ parse_instant('received_at') }} as received_at,
+        _loaded_at as loaded_at,
+        _file_id as file_id,
+        _record_number as record_number
+    from deck_rows
+
+)
+
+select
+    feed,
+    carrier_id,
+    service,
+    direction,
+    deck_version,
+    deck_kind,
+    dial_code,
+    destination_name,
+    rate_currency,
+    rate_unit,
+    {{ deck_refusal_reason() }} as refusal_reason,
+    rate_amount,
+    rate_per_quantity,
+    connect_fee_amount,
+    is_closed,
+    effective_date,
+    received_at,
+    loaded_at,
+    file_id,
+    record_number
+from deck_rows_read

@@ -1,0 +1,70 @@
+with agreements as (
+
+    select
+        trim(agreement_id) as agreement_id,
+        trim(party_id) as party_id,
+        trim(party_role) as party_role,
+        upper(trim(currency)) as currency,
+        trim(time_zone) as time_zone,
+        coalesce(trim(rounding_mode), 'half_up') as rounding_mode,
+        try_cast(event_rounding_decimals as integer) as event_rounding_decimals,
+        try_cast(line_rounding_decimals as integer) as line_rounding_decimals,
+        coalesce(try_cast(payment_days as integer), 30) as payment_days,
+        coalesce(try_cast(tax_ratio as decimal(9, 6)), 0) as tax_ratio,
+        try_cast(valid_from_date as date) as valid_from_date,
+        coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
+        valid_until_date as valid_until_text,
+        tax_ratio as tax_ratio_text
+    from {{ ref('agreements') }}
+
+),
+
+neighbours_seen as (
+
+    select
+        agreements.*,
+        max(valid_until_date) over (
+            partition by party_id, party_role order by valid_from_date, valid_until_date
+            rows between unbounded preceding and 1 preceding
+        ) as previous_until_date,
+        lead(valid_from_date) over (
+            partition by party_id, party_role order by valid_from_date, valid_until_date
+        ) as next_from_date,
+        count(*) over (partition by agreement_id) as same_agreement_count
+    from agreements
+
+)
+
+select
+    agreement_id,
+    party_id,
+    party_role,
+    currency,
+    time_zone,
+    rounding_mode,
+    case
+        when agreement_id is null or party_id is null then 'key_missing'
+        when same_agreement_count > 1 then 'agreement_repeated'
+        when party_role not in ('carrier', 'partner') then 'party_role_unknown'
+        when currency is null or currency not in (select currency_code from {{ ref('currencies') }})
+            then 'currency_unknown'
+        when not {{ is_time_zone('time_zone') }} then 'time_zone_unknown'
+        when rounding_mode not in ('half_up', 'half_even', 'up', 'down') then 'rounding_mode_unknown'
+        when line_rounding_decimals is null or line_rounding_decimals not between 0 and 4
+            then 'rounding_decimals_unreadable'
+        when event_rounding_decimals not between 0 and 12 then 'rounding_decimals_unreadable'
+        when tax_ratio_text is not null and try_cast(tax_ratio_text as decimal(9, 6)) is null
+            then 'tax_ratio_unreadable'
+        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
+        when valid_until_text is not null and try_cast(valid_until_text as date) is null
+            then 'validity_unreadable'
+        when previous_until_date > valid_from_date or next_from_date < valid_until_date
+            then 'terms_overlap'
+    end as refusal_reason,
+    event_rounding_decimals,
+    line_rounding_decimals,
+    payment_days,
+    tax_ratio,
+    valid_from_date,
+    valid_until_date
+from neighbours_seen

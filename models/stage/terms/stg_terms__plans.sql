@@ -1,0 +1,71 @@
+with plans as (
+
+    select
+        trim(plan_id) as plan_id,
+        trim(partner_id) as partner_id,
+        trim(service) as service,
+        trim(direction) as direction,
+        upper(coalesce(trim(country_code), '*')) as country_code,
+        trim(pricing_model) as pricing_model,
+        trim(quantity_unit) as quantity_unit,
+        trim(charged_on) as charged_on,
+        try_cast(minimum_quantity as decimal(18, 3)) as minimum_quantity,
+        try_cast(increment_quantity as decimal(18, 3)) as increment_quantity,
+        try_cast(priced_per_quantity as integer) as priced_per_quantity,
+        try_cast(valid_from_date as date) as valid_from_date,
+        coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
+        valid_until_date as valid_until_text
+    from {{ ref('plans') }}
+
+),
+
+neighbours_seen as (
+
+    select
+        plans.*,
+        max(valid_until_date) over (
+            partition by partner_id, service, direction, country_code
+            order by valid_from_date, valid_until_date
+            rows between unbounded preceding and 1 preceding
+        ) as previous_until_date,
+        lead(valid_from_date) over (
+            partition by partner_id, service, direction, country_code
+            order by valid_from_date, valid_until_date
+        ) as next_from_date,
+        count(*) over (partition by plan_id) as same_plan_count
+    from plans
+
+)
+
+select
+    plan_id,
+    partner_id,
+    service,
+    direction,
+    country_code,
+    pricing_model,
+    quantity_unit,
+    charged_on,
+    case
+        when plan_id is null or partner_id is null then 'key_missing'
+        when same_plan_count > 1 then 'plan_repeated'
+        when pricing_model is null or pricing_model not in ('per_unit', 'graduated', 'volume')
+            then 'pricing_model_unknown'
+        when charged_on is null or charged_on not in ('answered', 'delivered', 'submitted')
+            then 'charged_on_unknown'
+        when minimum_quantity is null or minimum_quantity < 0 then 'minimum_quantity_unreadable'
+        when increment_quantity is null or increment_quantity <= 0 then 'increment_quantity_unreadable'
+        when priced_per_quantity is null or priced_per_quantity <= 0
+            then 'priced_per_quantity_unreadable'
+        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
+        when valid_until_text is not null and try_cast(valid_until_text as date) is null
+            then 'validity_unreadable'
+        when previous_until_date > valid_from_date or next_from_date < valid_until_date
+            then 'terms_overlap'
+    end as refusal_reason,
+    minimum_quantity,
+    increment_quantity,
+    priced_per_quantity,
+    valid_from_date,
+    valid_until_date
+from neighbours_seen

@@ -1,0 +1,31 @@
+with tolerances as (
+
+    select
+        trim(agreement_id) as agreement_id,
+        upper(coalesce(trim(cause), '*')) as cause,
+        try_cast(tolerance_amount as decimal(18, 6)) as tolerance_amount,
+        try_cast(tolerance_ratio as decimal(9, 6)) as tolerance_ratio,
+        try_cast(raise_within_days as integer) as raise_within_days,
+        coalesce(try_cast(may_withhold as boolean), false) as may_withhold,
+        count(*) over (
+            partition by trim(agreement_id), upper(coalesce(trim(cause), '*'))
+        ) as same_tolerance_count
+    from {{ ref('tolerances') }}
+
+)
+
+select
+    agreement_id,
+    cause,
+    case
+        when agreement_id is null then 'key_missing'
+        when same_tolerance_count > 1 then 'terms_overlap'
+        when tolerance_amount is null or tolerance_amount < 0 then 'tolerance_unreadable'
+        when tolerance_ratio is null or tolerance_ratio < 0 then 'tolerance_unreadable'
+        when raise_within_days is null then 'raise_within_days_unreadable'
+    end as refusal_reason,
+    tolerance_amount,
+    tolerance_ratio,
+    raise_within_days,
+    may_withhold
+from tolerances

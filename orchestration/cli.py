@@ -1,0 +1,124 @@
+"""The command `tollgate`: what people do by hand. Dagster jobs do the work; this starts them and says what came out.
+
+Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
+
+Exit codes: 0 done; 1 the run failed or the gate held the publication back; 2 the call or the set-up is wrong.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from orchestration import settings
+
+console = Console(stderr=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tollgate")
+def main() -> None:
+    """Tollgate, the settlement warehouse of a CPaaS provider.
+
+    Everything lives below $TOLLGATE_HOME (default: data/ in the project). Your own terms replace those of the demo
+    with $TOLLGATE_TERMS, a folder with the same files as seeds/terms.
+    """
+
+
+@main.command()
+@click.option("--month", default="2026-10", show_default=True, help="Month to simulate, YYYY-MM.")
+@click.option("--events", default=200_000, show_default=True, type=click.IntRange(min=1000), help="Events to write.")
+@click.option("--seed", default=7, show_default=True, help="The same seed writes the same files.")
+def simulate(month: str, events: int, seed: int) -> None:
+    """Write a CPaaS month into landing, with carriers that make known mistakes."""
+    home = settings.home()
+    if any(_files(home.landing)):
+        _stop(f"{home.landing} already holds files; simulate writes only into an empty landing folder")
+    _simulate(home, month, events, seed)
+
+
+@main.command()
+@click.option("--events", default=200_000, show_default=True, help="Size of the demo month, where landing is empty.")
+def run(events: int) -> None:
+    """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish."""
+    home = settings.home()
+    if not any(_files(home.landing)):
+        if not settings.uses_demo_terms():
+            _stop(f"{home.landing} holds no files. Drop usage, rate decks and invoices there: docs/landing.md")
+        console.print(f"{home.landing} holds no files: writing the demo month first")
+        _simulate(home, "2026-10", events, 7)
+    if not settings.terms_dir().is_dir():
+        _stop(f"TOLLGATE_TERMS names {settings.terms_dir()}, which is no folder")
+
+    console.print(f"settling what lies in {home.landing}")
+    succeeded = _run_job(home)
+    from orchestration import summary
+
+    if succeeded:
+        summary.print_settlement(home, console)
+    else:
+        summary.print_failure(home, console)
+        raise SystemExit(1)
+
+
+@main.command()
+def status() -> None:
+    """What has landed, what is held back and why, what is published."""
+    from orchestration import summary
+
+    summary.print_status(settings.home(), console)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the web page, on this machine only.")
+def ui(port: int) -> None:
+    """Open Dagster: the graph of the pipeline, its runs, checks, schedule and sensor."""
+    home = settings.home()
+    settings.prepare_environment(home)
+    console.print(f"Dagster at http://127.0.0.1:{port} (stop it with Ctrl-C)")
+    dagster = shutil.which("dagster", path=str(Path(sys.executable).parent)) or "dagster"
+    command = [dagster, "dev", "--module-name", "orchestration.definitions", "--host", "127.0.0.1", "--port", str(port)]
+    raise SystemExit(subprocess.call(command, cwd=settings.PROJECT_DIR))
+
+
+def _run_job(home: settings.Home) -> bool:
+    """Run the main job in this process, with its history in the same Dagster instance that `tollgate ui` shows."""
+    with console.status("starting Dagster and dbt"):
+        settings.prepare_environment(home)
+        import dagster as dg
+
+        from orchestration import progress
+        from orchestration.definitions import build_defs
+        from orchestration.schedules import settle_month
+
+        defs = build_defs(home)
+        job = defs.resolve_job_def(settle_month.name)
+    verbs = Counter(key.path[0] for key in job.asset_layer.selected_asset_keys)
+    watched = progress.watch(verbs, console)
+    with dg.DagsterInstance.get() as instance, watched.status:
+        result = job.execute_in_process(
+            instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+        )
+    return result.success
+
+
+def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:
+    from simulation import write_month
+
+    write_month(
+        home.landing, home.simulation / "truth.json", month=month, events=events, seed=seed,
+        report=lambda line: console.print(f"  {line}", highlight=False),
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+def _stop(message: str) -> None:
+    click.echo(f"tollgate: {message}", err=True)
+    raise SystemExit(2)

@@ -1,0 +1,32 @@
+"""Assembly: everything that Dagster knows, in one function. Nothing is implemented here."""
+
+import dagster as dg
+
+from orchestration import settings
+from orchestration.gate import gate_checks, verdict
+from orchestration.ingest import ingest_assets
+from orchestration.progress import progress_logger
+from orchestration.publish import publish_assets
+from orchestration.resources import build_resources
+from orchestration.schedules import every_morning, files_landed, settle_month
+from orchestration.transform import transform
+
+
+def build_defs(home: settings.Home | None = None) -> dg.Definitions:
+    """The whole pipeline over one home, by default the one that TOLLGATE_HOME names."""
+    home = home or settings.home()
+    settings.prepare_environment(home)
+    return dg.Definitions(
+        assets=[*ingest_assets(), transform, verdict, *publish_assets],
+        asset_checks=[gate_checks],
+        jobs=[settle_month],
+        schedules=[every_morning],
+        sensors=[files_landed],
+        resources=build_resources(home),
+        loggers={"progress": progress_logger},
+        # DuckDB has one writer: the steps of a run share one process and take turns.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,58 @@
+"""What a person sees while a run is under way: a line for each verb as it ends, and what is being worked on now.
+
+Belongs here: turning Dagster's events into lines. Does not belong here: the summary of the result (`summary.py`).
+"""
+
+import logging
+import time
+from collections import Counter
+
+import dagster as dg
+from rich.console import Console
+from rich.status import Status
+
+VERBS = ("ingest", "terms", "reference", "stage", "rate", "attribute", "reconcile", "settle", "gate", "publish")
+
+
+class ProgressHandler(logging.Handler):
+    """Counts assets per verb; prints a verb when the last of its assets is done, and shows the newest meanwhile."""
+
+    def __init__(self, expected: Counter[str], console: Console) -> None:
+        super().__init__()
+        self.expected, self.done, self.console = expected, Counter(), console
+        self.started_at = time.monotonic()
+        self.status = Status("starting", console=console)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is not None and event.is_step_materialization:
+            self._materialized(event.asset_key)
+        elif record.levelno >= logging.WARNING and event is None:
+            # Only the message itself: the prefix of run and step ids says nothing to a person.
+            text = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
+            self.console.print(f"  [yellow]{text}[/]", highlight=False)
+
+    def _materialized(self, key: dg.AssetKey) -> None:
+        verb = key.path[0]
+        self.done[verb] += 1
+        self.status.update(f"{verb}  {key.path[-1]}")
+        if self.done[verb] == self.expected[verb]:
+            seconds = time.monotonic() - self.started_at
+            self.console.print(f"  {verb:<10} {self.done[verb]:>3} done   {seconds:5.0f} s", highlight=False)
+
+
+_handler: ProgressHandler | None = None
+
+
+def watch(expected: Counter[str], console: Console) -> ProgressHandler:
+    """The handler to which `progress_logger` of the next run in this process reports."""
+    global _handler
+    _handler = ProgressHandler(expected, console)
+    return _handler
+
+
+@dg.logger(description="Lines for a person at a terminal.")
+def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
+    logger = logging.Logger("tollgate")
+    logger.addHandler(_handler or logging.NullHandler())
+    return logger

@@ -1,0 +1,74 @@
+"""What assets are given to work with: the warehouse and dbt.
+
+Belongs here: opening the warehouse, the dbt project and its command. Does not belong here: what is done with them.
+
+One rule holds for the warehouse file: DuckDB has one writer. Runs execute their steps in one process, one after the
+other, and every connection is closed before the next step opens its own.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DbtCliResource, DbtProject
+
+from orchestration import settings
+
+POOL = "duckdb"
+DBT_PROJECT = DbtProject(project_dir=settings.PROJECT_DIR, profiles_dir=settings.PROJECT_DIR)
+DBT_SOURCES = ("models", "macros", "seeds", "tests", "dbt_project.yml", "profiles.yml")
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The DuckDB file of one home."""
+
+    root: str
+
+    @property
+    def home(self) -> settings.Home:
+        return settings.Home(Path(self.root))
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A writing connection; the file and its folder are made where they are missing."""
+        self.home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(str(self.home.warehouse)) as connection:
+            connection.execute("set timezone = 'UTC'")
+            yield connection
+
+
+def build_resources(home: settings.Home) -> dict[str, object]:
+    """The resources of one home, by the names under which assets ask for them."""
+    return {
+        "warehouse": Warehouse(root=str(home.root)),
+        "dbt": DbtCliResource(
+            project_dir=DBT_PROJECT, dbt_executable=str(Path(sys.executable).parent / "dbt"), global_config_flags=[]
+        ),
+    }
+
+
+def ensure_manifest() -> Path:
+    """dbt's manifest, parsed again only where a file of the project is newer.
+
+    Dagster's own `prepare_if_dev` parses at each load and only under `dagster dev`. Raises dbt's error as it is.
+    """
+    manifest = DBT_PROJECT.manifest_path
+    if not manifest.exists() or manifest.stat().st_mtime < _newest_source():
+        os.environ.setdefault("TOLLGATE_WAREHOUSE", str(settings.home().warehouse))
+        from dbt.cli.main import dbtRunner
+
+        folder = str(settings.PROJECT_DIR)
+        result = dbtRunner().invoke(["--quiet", "parse", "--project-dir", folder, "--profiles-dir", folder])
+        if not result.success:
+            raise result.exception or RuntimeError("dbt could not parse the project")
+    return manifest
+
+
+def _newest_source() -> float:
+    named = [settings.PROJECT_DIR / name for name in DBT_SOURCES] + [settings.terms_dir()]
+    files = [file for path in named for file in ([path] if path.is_file() else path.rglob("*"))]
+    return max(file.stat().st_mtime for file in files if file.suffix in {".sql", ".yml", ".md", ".csv"})

@@ -1,0 +1,91 @@
+"""Where things are: the one place that reads environment variables and names paths.
+
+Belongs here: paths, names of environment variables, their defaults. Does not belong here: opening any of them.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Home:
+    """Everything that Tollgate reads and writes for one company, below one folder."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        """Files as they arrive: `<kind>/<feed>/<file>`. Read, never changed."""
+        return self.root / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that ingest and dbt write. One writer at a time; nobody else reads it."""
+        return self.root / "warehouse" / "tollgate.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """What others read: `settlement.duckdb`, `parquet/`, `manifest.json`. Replaced as a whole."""
+        return self.root / "published"
+
+    @property
+    def reports(self) -> Path:
+        """Pages about a run, passed or failed: `gate.html` and the result that it shows, `gate.json`."""
+        return self.root / "reports"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's instance: run history, schedules, sensors."""
+        return self.root / "dagster"
+
+    @property
+    def simulation(self) -> Path:
+        """What the simulated month hides from the models: the truth about its invoices."""
+        return self.root / "simulation"
+
+
+def home() -> Home:
+    """The home named by TOLLGATE_HOME, by default `data/` in the project."""
+    return Home(Path(os.environ.get("TOLLGATE_HOME", PROJECT_DIR / "data")).resolve())
+
+
+def terms_dir() -> Path:
+    """The terms named by TOLLGATE_TERMS (a folder of CSV files), by default those of the demo."""
+    return Path(os.environ.get("TOLLGATE_TERMS", PROJECT_DIR / "seeds" / "terms")).resolve()
+
+
+def uses_demo_terms() -> bool:
+    return "TOLLGATE_TERMS" not in os.environ
+
+
+DAGSTER_YAML = """\
+# Written by Tollgate. DuckDB has one writer, so one run at a time; nothing is reported to anyone.
+telemetry:
+  enabled: false
+concurrency:
+  pools:
+    granularity: run
+    default_limit: 1
+  runs:
+    max_concurrent_runs: 1
+"""
+
+
+def prepare_environment(home: Home) -> None:
+    """What the tools below us read from the environment: places, and that nobody phones home."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    instance_settings = home.dagster / "dagster.yaml"
+    if not instance_settings.exists():
+        instance_settings.write_text(DAGSTER_YAML)
+    os.environ.update(
+        TOLLGATE_HOME=str(home.root),
+        TOLLGATE_WAREHOUSE=str(home.warehouse),
+        DAGSTER_HOME=str(home.dagster),
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+        DO_NOT_TRACK="1",
+        GX_ANALYTICS_ENABLED="false",
+    )

@@ -1,0 +1,192 @@
+"""What a person reads after a run: the settlement summary, or why there is none, and the state of things.
+
+Belongs here: reading published tables and the file ledger, and laying them out. Does not belong here: computing
+anything that is not in a table already, beyond adding up.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from orchestration import settings
+
+CARRIERS = """
+    select carrier_id, settlement_currency, invoiced_amount, rated_amount, variance_amount, disputed_amount, payable_amount
+    from settle.fct_carrier_settlements order by carrier_id, period_start_date
+"""
+CAUSES = """
+    select carrier_id, invoice_currency, cause, count(*) as lines, sum(component_variance_amount) as amount
+    from settle.fct_variance_components group by carrier_id, invoice_currency, cause
+    order by carrier_id, abs(sum(component_variance_amount)) desc
+"""
+ACCRUALS = """
+    select carrier_id, accrual_currency, sum(accrued_amount) as amount from settle.fct_accruals
+    group by carrier_id, accrual_currency having sum(accrued_amount) != 0 order by carrier_id
+"""
+POLICIES = """
+    select carrier_id, service, agreed_policy_name, deviating_policy_name, reproduced_line_count, deviating_line_count,
+        reproduces_from_date
+    from settle.fct_carrier_policies where deviating_policy_name is not null order by carrier_id, service
+"""
+PARTNERS = """
+    select partner_id, statement_currency, sum(charge_amount) as charged, sum(tax_amount) as tax,
+        sum(revenue_share_amount) as shared, sum(receivable_amount) as receivable, sum(payable_amount) as payable
+    from settle.fct_partner_statements group by partner_id, statement_currency order by partner_id, statement_currency
+"""
+UNRATED = """
+    select unrated_reason, carrier_id, sum(unrated_event_count) as events, at_risk_currency,
+        sum(at_risk_amount) as at_risk
+    from settle.fct_usage_daily where unrated_event_count > 0
+    group by unrated_reason, carrier_id, at_risk_currency order by at_risk desc nulls last, events desc
+"""
+EVENTS = """
+    select sum(event_count), sum(rated_event_count), sum(not_charged_event_count), sum(unrated_event_count)
+    from settle.fct_usage_daily
+"""
+MINOR_UNITS = "select currency_code, minor_unit_decimals from reference.currencies"
+
+FILES = """
+    select kind || '/' || feed as feed, count(*) filter (where outcome = 'loaded') as loaded,
+        count(*) filter (where outcome = 'duplicate') as repeated, count(*) filter (where outcome = 'failed') as failed,
+        coalesce(sum(loaded_count), 0) as rows, coalesce(sum(quarantined_count), 0) as quarantined,
+        max(loaded_at) as last_load
+    from ingest.files group by kind, feed order by kind, feed
+"""
+FAILED_FILES = "select kind || '/' || feed || '/' || file_name, message from ingest.files where outcome = 'failed' order by 1"
+QUARANTINED = """
+    select kind || '/' || feed, reason_code, count(*), min(file_name || ' line ' || line_number)
+    from ingest.quarantine group by kind, feed, reason_code order by 1, 2
+"""
+REFUSED = """
+    select kind || '/' || feed, refusal_reason, count(*), min(file_id || ' record ' || record_number)
+    from stage.int_rows_refused group by kind, feed, refusal_reason order by 1, 2
+"""
+REFUSED_TERMS = "select terms_table, term_id, refusal_reason from stage.int_terms_refused order by 1, 2, 3"
+
+
+def print_settlement(home: settings.Home, console: Console) -> None:
+    """The settlement of everything published, per carrier and partner, and what is held back."""
+    decimals = _minor_units(home)
+    with duckdb.connect(str(home.published / "settlement.duckdb"), read_only=True) as published:
+
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return published.execute(query).fetchall()
+
+        def money(amount: Decimal | None, currency: str | None) -> str:
+            if amount is None:
+                return "unknown"
+            return f"{amount:,.{decimals.get(currency, 2)}f}"
+
+        table = _table("Carriers", "carrier", "", "invoiced", "expected", "variance", "disputed", "to pay")
+        for carrier, currency, *amounts in rows(CARRIERS):
+            table.add_row(carrier, currency, *(money(amount, currency) for amount in amounts))
+        for carrier, currency, amount in rows(ACCRUALS):
+            table.add_row(carrier, currency, "not yet", money(amount, currency), "", "", "accrued")
+        console.print(table)
+
+        table = _table("Variance by cause", "carrier", "", "cause", "lines", "amount")
+        for carrier, currency, cause, lines, amount in rows(CAUSES):
+            table.add_row(carrier, currency, cause, f"{lines:,}", money(amount, currency))
+        console.print(table)
+        for carrier, service, agreed, other, reproduced, deviating, since in rows(POLICIES):
+            console.print(
+                f"  {carrier} bills {service} by {other} instead of {agreed} since {since}: "
+                f"that reproduces {reproduced} of the {deviating} lines that the agreement does not", highlight=False
+            )
+
+        table = _table("Partners", "partner", "", "charged", "tax", "their shares", "they owe", "we owe")
+        for partner, currency, *amounts in rows(PARTNERS):
+            table.add_row(partner, currency, *(money(amount, currency) for amount in amounts))
+        console.print(table)
+
+        events, rated, not_charged, unrated = rows(EVENTS)[0]
+        console.print(
+            f"\n{events or 0:,} events: {rated or 0:,} rated, {not_charged or 0:,} not charged by the carrier, "
+            f"{unrated or 0:,} unrated", highlight=False
+        )
+        for reason, carrier, count, currency, at_risk in rows(UNRATED):
+            console.print(
+                f"  {count:,} unrated: {reason}, {carrier}; money at risk {money(at_risk, currency)} {currency}",
+                highlight=False,
+            )
+    _print_held_back(home, console)
+    manifest = json.loads((home.published / "manifest.json").read_text())
+    loaded = _rows(home, "select count(*) from ingest.files where outcome = 'loaded'")[0][0]
+    console.print(f"\n{loaded} files settled. Published {manifest['published_at']}:", highlight=False)
+    console.print(f"  {home.published / 'settlement.duckdb'}  (schema settle)", highlight=False, soft_wrap=True)
+    console.print(f"  {home.published / 'parquet'}", highlight=False, soft_wrap=True)
+    console.print(f"  {home.reports / 'gate.html'}  (what the gate checked)", highlight=False, soft_wrap=True)
+
+
+def print_failure(home: settings.Home, console: Console) -> None:
+    """Why nothing was published, and what still stands."""
+    console.print("\n[bold red]Nothing was published.[/]")
+    gate = home.reports / "gate.json"
+    if gate.exists():
+        verdict = json.loads(gate.read_text())
+        for message in [] if verdict["passed"] else verdict["messages"]:
+            console.print(f"  {message}", highlight=False, soft_wrap=True)
+    _print_held_back(home, console)
+    if (home.published / "settlement.duckdb").exists():
+        console.print(f"What was published before is untouched: {home.published}", highlight=False, soft_wrap=True)
+
+
+def print_status(home: settings.Home, console: Console) -> None:
+    """Files, what is held back, what is published."""
+    if not home.warehouse.exists():
+        console.print(f"{home.root} holds no warehouse yet: run `tollgate run`", soft_wrap=True)
+        return
+    table = _table("Files", "feed", "loaded", "repeated", "failed", "rows", "quarantined", "last load (UTC)")
+    for feed, *counts, last_load in _rows(home, FILES):
+        table.add_row(feed, *(f"{count:,}" for count in counts), f"{last_load:%Y-%m-%d %H:%M}")
+    console.print(table)
+    _print_held_back(home, console)
+    manifest = home.published / "manifest.json"
+    if manifest.exists():
+        facts = json.loads(manifest.read_text())
+        rows = sum(table["rows"] for table in facts["tables"].values())
+        console.print(
+            f"published {facts['published_at']}: {len(facts['tables'])} tables, {rows:,} rows in {home.published}",
+            highlight=False, soft_wrap=True,
+        )
+    else:
+        console.print("nothing is published yet")
+
+
+def _print_held_back(home: settings.Home, console: Console) -> None:
+    """Everything that landed and does not settle, with its reason. Silent where all of it does."""
+    for file, message in _rows(home, FAILED_FILES):
+        console.print(f"  file not loaded: {file}: {message}", highlight=False, soft_wrap=True)
+    for feed, reason, count, example in _rows(home, QUARANTINED):
+        console.print(f"  {count:,} rows quarantined: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True)
+    for feed, reason, count, example in _rows(home, REFUSED):
+        console.print(f"  {count:,} rows refused: {feed}, {reason} (first: file {example})", highlight=False, soft_wrap=True)
+    for table, term, reason in _rows(home, REFUSED_TERMS):
+        console.print(f"  term refused: {table}, {term}: {reason}", highlight=False, soft_wrap=True)
+
+
+def _rows(home: settings.Home, query: str) -> list[tuple[Any, ...]]:
+    """Rows of the warehouse; none where the table was never built, because a run stopped before it."""
+    if not home.warehouse.exists():
+        return []
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        try:
+            return warehouse.execute(query).fetchall()
+        except duckdb.CatalogException:
+            return []
+
+
+def _minor_units(home: settings.Home) -> dict[str, int]:
+    return dict(_rows(home, MINOR_UNITS))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        words = column in ("carrier", "partner", "", "cause", "feed") or index == 0
+        table.add_column(column, justify="left" if words else "right", no_wrap=True)
+    return table
