@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from orchestration import settings
 
-console = Console(stderr=False)
+console = Console(file=sys.stdout)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -99,7 +100,9 @@ def _run_job(home: settings.Home) -> bool:
         job = defs.resolve_job_def(settle_month.name)
     verbs = Counter(key.path[0] for key in job.asset_layer.selected_asset_keys)
     watched = progress.watch(verbs, console)
-    with dg.DagsterInstance.get() as instance, watched.status:
+    home.reports.mkdir(parents=True, exist_ok=True)
+    # dbt prints two lines for each of its nodes; they are kept for whoever looks for a fault.
+    with (home.reports / "dbt.log").open("w") as log, redirect_stdout(log), dg.DagsterInstance.get() as instance, watched.status:
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )

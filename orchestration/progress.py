@@ -24,13 +24,20 @@ class ProgressHandler(logging.Handler):
         self.status = Status("starting", console=console)
 
     def emit(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        if event is not None and event.is_step_materialization:
+        facts = getattr(record, "dagster_meta", {})
+        event = facts.get("dagster_event")
+        if event is None:
+            # Steps warn of single files and rows; what is worse is told by the failure of its step.
+            if record.levelno == logging.WARNING:
+                self._say("yellow", facts.get("orig_message") or record.getMessage())
+        elif event.is_step_materialization:
             self._materialized(event.asset_key)
-        elif record.levelno >= logging.WARNING and event is None:
-            # Only the message itself: the prefix of run and step ids says nothing to a person.
-            text = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
-            self.console.print(f"  [yellow]{text}[/]", highlight=False)
+        elif event.is_step_failure:
+            error = event.step_failure_data.error
+            self._say("red", f"{event.step_key}: {error.cause.message if error.cause else error.message}".strip())
+
+    def _say(self, style: str, text: str) -> None:
+        self.console.print(f"  {text}", style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _materialized(self, key: dg.AssetKey) -> None:
         verb = key.path[0]

@@ -225,7 +225,10 @@ fx_rates_joined as (
     select
         lines_and_omissions.*,
         agreement_rates.units_per_base as agreement_units_per_base,
-        invoice_rates.units_per_base as invoice_units_per_base
+        invoice_rates.units_per_base as invoice_units_per_base,
+        -- Without an exchange rate there is nothing to compare with: the whole line becomes a variance of cause FX.
+        lines_and_omissions.invoice_currency = lines_and_omissions.agreement_currency
+        or (agreement_rates.units_per_base is not null and invoice_rates.units_per_base is not null) as is_convertible
     from lines_and_omissions
     left join rates as agreement_rates
         on
@@ -265,9 +268,10 @@ invoice_lines_matched as (
             when line_type = 'tax' then expected_tax_amount
             when line_type = 'fee' or is_repeated then cast(0 as {{ exact_amount() }})
             when invoice_currency = agreement_currency then agreement_rated_amount
-            else {{ convert_money(
+            when is_convertible then {{ convert_money(
                 'agreement_rated_amount', 'agreement_units_per_base', 'invoice_units_per_base', 'line_rounding_decimals'
             ) }}
+            else cast(0 as {{ exact_amount() }})
         end as rated_amount
     from agreement_amounts_rounded
 

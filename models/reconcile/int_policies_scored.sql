@@ -1,5 +1,5 @@
 -- One row per carrier agreement, service, direction and billing period: how many of its invoiced lines the agreed increments reproduce, and which
--- other increments reproduce most of the lines that they do not. Only lines whose quantity differs are billed again, so
+-- other increments, since which day, reproduce most of the lines that they do not. Only lines whose quantity differs are billed again, so
 -- the cost follows the disputed traffic.
 with
 
@@ -34,16 +34,18 @@ deviating_lines as (
 
 ),
 
-deviating_quantities as (
+-- What each candidate would add to a line's quantity, day by day.
+daily_differences as (
 
     select
         deviating_lines.invoice_line_id,
         candidates.policy_name,
-        cast(sum(
+        events.carrier_local_date,
+        sum(
             {{ billed_quantity(
                 'events.quantity', 'candidates.minimum_quantity', 'candidates.increment_quantity', 'candidates.increment_method'
-            ) }}
-        ) as decimal(18, 3)) as candidate_quantity
+            ) }} - events.billed_quantity
+        ) as added_quantity
     from deviating_lines
     inner join {{ ref('int_events_rated') }} as events
         on
@@ -54,35 +56,78 @@ deviating_quantities as (
             and events.carrier_local_date between deviating_lines.service_first_date and deviating_lines.service_last_date
             and events.rating_status = 'rated'
     cross join candidates
-    group by deviating_lines.invoice_line_id, candidates.policy_name
+    group by deviating_lines.invoice_line_id, candidates.policy_name, events.carrier_local_date
+
+),
+
+days_of_change as (
+
+    select distinct
+        deviating_lines.billing_period_id,
+        deviating_lines.service,
+        deviating_lines.direction,
+        daily_differences.carrier_local_date as since_date
+    from daily_differences
+    inner join deviating_lines
+        on daily_differences.invoice_line_id = deviating_lines.invoice_line_id
+
+),
+
+-- A carrier changes its increments on one day, for all lines: agreed before it, the candidate's from it on.
+line_deviations as (
+
+    select
+        deviating_lines.billing_period_id,
+        deviating_lines.service,
+        deviating_lines.direction,
+        daily_differences.invoice_line_id,
+        daily_differences.policy_name,
+        days_of_change.since_date,
+        max(deviating_lines.invoiced_quantity - deviating_lines.rated_quantity) as deviation_quantity,
+        sum(
+            case
+                when daily_differences.carrier_local_date >= days_of_change.since_date
+                    then daily_differences.added_quantity
+                else 0
+            end
+        ) as added_quantity
+    from daily_differences
+    inner join deviating_lines
+        on daily_differences.invoice_line_id = deviating_lines.invoice_line_id
+    inner join days_of_change
+        on
+            deviating_lines.billing_period_id = days_of_change.billing_period_id
+            and deviating_lines.service = days_of_change.service
+            and deviating_lines.direction = days_of_change.direction
+    group by
+        deviating_lines.billing_period_id, deviating_lines.service, deviating_lines.direction,
+        daily_differences.invoice_line_id, daily_differences.policy_name, days_of_change.since_date
 
 ),
 
 candidates_scored as (
 
     select
-        deviating_lines.billing_period_id,
-        deviating_lines.service,
-        deviating_lines.direction,
-        deviating_quantities.policy_name,
-        count(*) as reproduced_line_count,
-        min(deviating_lines.service_first_date) as reproduces_from_date
-    from deviating_quantities
-    inner join deviating_lines
-        on deviating_quantities.invoice_line_id = deviating_lines.invoice_line_id
-    where deviating_quantities.candidate_quantity = deviating_lines.invoiced_quantity
-    group by
-        deviating_lines.billing_period_id, deviating_lines.service, deviating_lines.direction,
-        deviating_quantities.policy_name
+        billing_period_id,
+        service,
+        direction,
+        policy_name,
+        since_date,
+        count(*) as reproduced_line_count
+    from line_deviations
+    where added_quantity = deviation_quantity
+    group by billing_period_id, service, direction, policy_name, since_date
 
 ),
 
+-- Of equally good explanations the one that held longer wins.
 best_candidates as (
 
     select *
     from candidates_scored
     qualify row_number() over (
-        partition by billing_period_id, service, direction order by reproduced_line_count desc, policy_name
+        partition by billing_period_id, service, direction
+        order by reproduced_line_count desc, since_date, policy_name
     ) = 1
 
 ),
@@ -121,7 +166,7 @@ policies_scored as (
         agreed_scored.agreed_line_count,
         agreed_scored.deviating_line_count,
         coalesce(best_candidates.reproduced_line_count, 0) as reproduced_line_count,
-        best_candidates.reproduces_from_date,
+        best_candidates.since_date as reproduces_from_date,
         agreed_scored.period_start_date
     from agreed_scored
     left join rating_terms

@@ -15,6 +15,7 @@ volume_step_taken as (
         lines.*,
         case
             when line_type != 'usage' or is_repeated or not is_invoiced or rated_event_count is null then rated_amount
+            when not is_convertible then rated_amount
             when invoiced_quantity = rated_quantity or rated_quantity = 0 then rated_amount
             when invoice_currency != agreement_currency then {{ scale_money(
                 'rated_amount', 'invoiced_quantity', 'rated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
@@ -42,6 +43,7 @@ rate_step_taken as (
             when amount_at_their_quantity = invoiced_amount then amount_at_their_quantity
             when line_type != 'usage' or is_repeated or not is_invoiced or rated_event_count is null
                 then amount_at_their_quantity
+            when not is_convertible then amount_at_their_quantity
             when
                 rated_rate_amount = invoiced_rate_amount
                 and rated_rate_per_quantity = invoiced_rate_per_quantity
@@ -107,7 +109,7 @@ components as (
     union all
     select
         invoice_line_id,
-        'RESIDUAL' as cause,
+        case when is_convertible then 'RESIDUAL' else 'FX' end as cause,
         invoiced_amount - amount_at_their_rate as component_variance_amount
     from rate_step_taken
     where line_type = 'usage' and is_invoiced and not is_repeated and rated_event_count is not null

@@ -1,0 +1,56 @@
+"""Is `settle.fct_revenue_share_allocations` fit to publish? Parts that add up to the whole."""
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+
+KEY_COLUMNS = ["allocation_id"]
+MONEY_COLUMN = "allocated_amount"
+CURRENCY_COLUMN = "share_currency"
+
+SUITE = gx.ExpectationSuite(
+    name="fct_revenue_share_allocations",
+    expectations=[
+        gxe.ExpectColumnValuesToBeUnique(
+            column="allocation_id",
+            description="nobody is given the same share twice",
+            severity="critical",
+        ),
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="beneficiary_partner_id",
+            description="every share names who gets it",
+            severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select * from {batch}
+                where not regexp_matches(share_currency, '^[A-Z]{{3}}$')""",
+            description="every amount has an ISO 4217 currency",
+            severity="critical",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="allocated_amount",
+            min_value=0,
+            description="no share of a charge is negative",
+            severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="select * from {batch} where share_ratio <= 0 or share_ratio > 1",
+            description="every ratio is a part of the whole",
+            severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select transaction_group_id, rule_id from {batch}
+                group by transaction_group_id, rule_id, shared_amount having sum(allocated_amount) != shared_amount""",
+            description="the parts of a rule add up to what it shares",
+            severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select transaction_group_id from {batch}
+                group by transaction_group_id, gross_amount having sum(allocated_amount) > gross_amount""",
+            description="no more is shared than was earned",
+            severity="critical",
+        ),
+    ],
+)
