@@ -17,7 +17,8 @@ from rich.console import Console
 
 from orchestration import settings
 
-console = Console(file=sys.stdout)
+# A pipe has no width: wide enough that no amount is cut.
+console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,15 +56,17 @@ def run(events: int) -> None:
     if not settings.terms_dir().is_dir():
         _stop(f"TOLLGATE_TERMS names {settings.terms_dir()}, which is no folder")
 
-    console.print(f"settling what lies in {home.landing}")
-    succeeded = _run_job(home)
-    from orchestration import summary
+    console.print(f"settling what lies in {home.landing}", highlight=False, soft_wrap=True)
+    _run_job(home, "settle_month")
 
-    if succeeded:
-        summary.print_settlement(home, console)
-    else:
-        summary.print_failure(home, console)
-        raise SystemExit(1)
+
+@main.command()
+def publish() -> None:
+    """Gate and publish the marts as they stand, without building them again."""
+    home = settings.home()
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    _run_job(home, "publish_marts")
 
 
 @main.command()
@@ -86,27 +89,46 @@ def ui(port: int) -> None:
     raise SystemExit(subprocess.call(command, cwd=settings.PROJECT_DIR))
 
 
-def _run_job(home: settings.Home) -> bool:
-    """Run the main job in this process, with its history in the same Dagster instance that `tollgate ui` shows."""
+def _run_job(home: settings.Home, name: str) -> None:
+    """Run a job in this process, with its history in the Dagster instance that `tollgate ui` shows, and say what came out."""
     with console.status("starting Dagster and dbt"):
         settings.prepare_environment(home)
         import dagster as dg
 
-        from orchestration import progress
+        from orchestration import progress, summary
         from orchestration.definitions import build_defs
-        from orchestration.schedules import settle_month
 
-        defs = build_defs(home)
-        job = defs.resolve_job_def(settle_month.name)
-    verbs = Counter(key.path[0] for key in job.asset_layer.selected_asset_keys)
-    watched = progress.watch(verbs, console)
+        job = build_defs(home).resolve_job_def(name)
+    watched = progress.watch(Counter(progress.verb_of(key) for key in job.asset_layer.selected_asset_keys), console)
     home.reports.mkdir(parents=True, exist_ok=True)
     # dbt prints two lines for each of its nodes; they are kept for whoever looks for a fault.
-    with (home.reports / "dbt.log").open("w") as log, redirect_stdout(log), dg.DagsterInstance.get() as instance, watched.status:
+    with (
+        (home.reports / "dbt.log").open("w") as log,
+        redirect_stdout(log),
+        dg.DagsterInstance.get() as instance,
+        watched.status,
+    ):
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )
-    return result.success
+    if not result.success:
+        summary.print_failure(home, console)
+        raise SystemExit(1)
+    facts = [event.materialization.metadata for event in result.get_asset_materialization_events()]
+
+    def total(name: str) -> int:
+        return sum(fact[name].value for fact in facts if name in fact)
+
+    summary.print_settlement(
+        home,
+        console,
+        summary.News(
+            files_loaded=total("files_loaded"),
+            rows_loaded=total("rows_loaded"),
+            postings_booked=total("booked"),
+            changed_tables=sum(len(fact["changed tables"].value) for fact in facts if "changed tables" in fact),
+        ),
+    )
 
 
 def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:

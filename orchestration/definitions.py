@@ -5,10 +5,11 @@ import dagster as dg
 from orchestration import settings
 from orchestration.gate import gate_checks, verdict
 from orchestration.ingest import ingest_assets
+from orchestration.ledger import opened_books
 from orchestration.progress import progress_logger
 from orchestration.publish import publish_assets
 from orchestration.resources import build_resources
-from orchestration.schedules import every_morning, files_landed, settle_month
+from orchestration.schedules import every_morning, files_landed, publish_marts, settle_month
 from orchestration.transform import transform
 
 
@@ -17,9 +18,9 @@ def build_defs(home: settings.Home | None = None) -> dg.Definitions:
     home = home or settings.home()
     settings.prepare_environment(home)
     return dg.Definitions(
-        assets=[*ingest_assets(), transform, verdict, *publish_assets],
+        assets=[*ingest_assets(), opened_books, transform, verdict, *publish_assets],
         asset_checks=[gate_checks],
-        jobs=[settle_month],
+        jobs=[settle_month, publish_marts],
         schedules=[every_morning],
         sensors=[files_landed],
         resources=build_resources(home),

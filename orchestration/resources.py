@@ -38,6 +38,7 @@ class Warehouse(dg.ConfigurableResource):
         self.home.warehouse.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect(str(self.home.warehouse)) as connection:
             connection.execute("set timezone = 'UTC'")
+            connection.execute("set enable_progress_bar = false")  # it would draw into the lines of the run
             yield connection
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration.gate import gate_checks
 from orchestration.resources import Warehouse
 
 SETTLED_SECONDS = 10
@@ -19,6 +20,12 @@ settle_month = dg.define_asset_job(
     "settle_month",
     selection=dg.AssetSelection.all(),
     description="ingest -> stage -> rate -> attribute -> reconcile -> settle -> gate -> publish",
+)
+
+publish_marts = dg.define_asset_job(
+    "publish_marts",
+    selection=dg.AssetSelection.groups("gate", "publish") | dg.AssetSelection.checks(gate_checks),
+    description="gate -> publish, over the marts as they stand",
 )
 
 every_morning = dg.ScheduleDefinition(

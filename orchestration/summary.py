@@ -5,6 +5,7 @@ anything that is not in a table already, beyond adding up.
 """
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,28 +15,41 @@ from rich.table import Table
 
 from orchestration import settings
 
-CARRIERS = """
-    select carrier_id, settlement_currency, invoiced_amount, rated_amount, variance_amount, disputed_amount, payable_amount
-    from settle.fct_carrier_settlements order by carrier_id, period_start_date
+# A settled month is one for which an invoice has come; the edges of the month before and after are told in one line.
+SETTLED = "period_start_date in (select period_start_date from settle.fct_carrier_settlements)"
+CARRIERS = f"""
+    select carrier_id, strftime(period_start_date, '%Y-%m'), settlement_currency, invoiced_amount, rated_amount,
+        variance_amount, disputed_amount, payable_amount
+    from settle.fct_carrier_settlements where {SETTLED} order by period_start_date, carrier_id
 """
 CAUSES = """
     select carrier_id, invoice_currency, cause, count(*) as lines, sum(component_variance_amount) as amount
     from settle.fct_variance_components group by carrier_id, invoice_currency, cause
     order by carrier_id, abs(sum(component_variance_amount)) desc
 """
-ACCRUALS = """
-    select carrier_id, accrual_currency, sum(accrued_amount) as amount from settle.fct_accruals
-    group by carrier_id, accrual_currency having sum(accrued_amount) != 0 order by carrier_id
+ACCRUALS = f"""
+    select carrier_id, strftime(period_start_date, '%Y-%m'), accrual_currency, sum(accrued_amount) as amount
+    from settle.fct_accruals where {SETTLED} group by carrier_id, period_start_date, accrual_currency
+    having sum(accrued_amount) != 0 order by period_start_date, carrier_id
 """
 POLICIES = """
     select carrier_id, service, agreed_policy_name, deviating_policy_name, reproduced_line_count, deviating_line_count,
         reproduces_from_date
     from settle.fct_carrier_policies where deviating_policy_name is not null order by carrier_id, service
 """
-PARTNERS = """
-    select partner_id, statement_currency, sum(charge_amount) as charged, sum(tax_amount) as tax,
-        sum(revenue_share_amount) as shared, sum(receivable_amount) as receivable, sum(payable_amount) as payable
-    from settle.fct_partner_statements group by partner_id, statement_currency order by partner_id, statement_currency
+PARTNERS = f"""
+    select partner_id, strftime(period_start_date, '%Y-%m'), statement_currency, charge_amount, tax_amount,
+        revenue_share_amount, receivable_amount, payable_amount
+    from settle.fct_partner_statements where {SETTLED} order by period_start_date, partner_id, statement_currency
+"""
+OPEN_MONTHS = f"""
+    select strftime(period_start_date, '%Y-%m') as month, sum(accruals), sum(statements)
+    from (
+        select period_start_date, 1 as accruals, 0 as statements from settle.fct_accruals
+        union all
+        select period_start_date, 0, 1 from settle.fct_partner_statements
+    )
+    where not {SETTLED} group by period_start_date order by period_start_date
 """
 UNRATED = """
     select unrated_reason, carrier_id, sum(unrated_event_count) as events, at_risk_currency,
@@ -62,14 +76,33 @@ QUARANTINED = """
     from ingest.quarantine group by kind, feed, reason_code order by 1, 2
 """
 REFUSED = """
-    select kind || '/' || feed, refusal_reason, count(*), min(file_id || ' record ' || record_number)
-    from stage.int_rows_refused group by kind, feed, refusal_reason order by 1, 2
+    select refused.kind || '/' || refused.feed, refused.refusal_reason, count(*),
+        min(files.file_name || ' record ' || refused.record_number)
+    from stage.int_rows_refused as refused left join ingest.files as files using (file_id) group by all order by 1, 2
 """
 REFUSED_TERMS = "select terms_table, term_id, refusal_reason from stage.int_terms_refused order by 1, 2, 3"
 
 
-def print_settlement(home: settings.Home, console: Console) -> None:
-    """The settlement of everything published, per carrier and partner, and what is held back."""
+@dataclass(frozen=True)
+class News:
+    """What a run did that the run before it had not."""
+
+    files_loaded: int
+    rows_loaded: int
+    postings_booked: int
+    changed_tables: int
+
+    def __str__(self) -> str:
+        if not (self.files_loaded or self.postings_booked or self.changed_tables):
+            return "Nothing new landed: nothing was loaded, booked or published again, and no table changed."
+        return (
+            f"{self.files_loaded:,} new files with {self.rows_loaded:,} rows; {self.postings_booked:,} postings booked; "
+            f"{self.changed_tables:,} tables changed."
+        )
+
+
+def print_settlement(home: settings.Home, console: Console, news: "News") -> None:
+    """The settlement of everything published, per carrier and partner, what is held back, and what the run changed."""
     decimals = _minor_units(home)
     with duckdb.connect(str(home.published / "settlement.duckdb"), read_only=True) as published:
 
@@ -81,11 +114,11 @@ def print_settlement(home: settings.Home, console: Console) -> None:
                 return "unknown"
             return f"{amount:,.{decimals.get(currency, 2)}f}"
 
-        table = _table("Carriers", "carrier", "", "invoiced", "expected", "variance", "disputed", "to pay")
-        for carrier, currency, *amounts in rows(CARRIERS):
-            table.add_row(carrier, currency, *(money(amount, currency) for amount in amounts))
-        for carrier, currency, amount in rows(ACCRUALS):
-            table.add_row(carrier, currency, "not yet", money(amount, currency), "", "", "accrued")
+        table = _table("Carriers", "carrier", "month", "", "invoiced", "expected", "variance", "disputed", "to pay")
+        for carrier, month, currency, *amounts in rows(CARRIERS):
+            table.add_row(carrier, month, currency, *(money(amount, currency) for amount in amounts))
+        for carrier, month, currency, amount in rows(ACCRUALS):
+            table.add_row(carrier, month, currency, "not yet", money(amount, currency), "", "", "accrued")
         console.print(table)
 
         table = _table("Variance by cause", "carrier", "", "cause", "lines", "amount")
@@ -98,10 +131,16 @@ def print_settlement(home: settings.Home, console: Console) -> None:
                 f"that reproduces {reproduced} of the {deviating} lines that the agreement does not", highlight=False
             )
 
-        table = _table("Partners", "partner", "", "charged", "tax", "their shares", "they owe", "we owe")
-        for partner, currency, *amounts in rows(PARTNERS):
-            table.add_row(partner, currency, *(money(amount, currency) for amount in amounts))
+        table = _table("Partners", "partner", "month", "", "charged", "tax", "their shares", "they owe", "we owe")
+        for partner, month, currency, *amounts in rows(PARTNERS):
+            table.add_row(partner, month, currency, *(money(amount, currency) for amount in amounts))
         console.print(table)
+
+        for month, accruals, statements in rows(OPEN_MONTHS):
+            console.print(
+                f"{month} has no invoice yet: {accruals:,} accruals and {statements:,} partner statements are in the tables",
+                highlight=False,
+            )
 
         events, rated, not_charged, unrated = rows(EVENTS)[0]
         console.print(
@@ -115,8 +154,8 @@ def print_settlement(home: settings.Home, console: Console) -> None:
             )
     _print_held_back(home, console)
     manifest = json.loads((home.published / "manifest.json").read_text())
-    loaded = _rows(home, "select count(*) from ingest.files where outcome = 'loaded'")[0][0]
-    console.print(f"\n{loaded} files settled. Published {manifest['published_at']}:", highlight=False)
+    console.print(f"\n{news}", highlight=False)
+    console.print(f"Published {manifest['published_at']}, {len(manifest['tables'])} tables:", highlight=False)
     console.print(f"  {home.published / 'settlement.duckdb'}  (schema settle)", highlight=False, soft_wrap=True)
     console.print(f"  {home.published / 'parquet'}", highlight=False, soft_wrap=True)
     console.print(f"  {home.reports / 'gate.html'}  (what the gate checked)", highlight=False, soft_wrap=True)
@@ -162,9 +201,9 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
     for file, message in _rows(home, FAILED_FILES):
         console.print(f"  file not loaded: {file}: {message}", highlight=False, soft_wrap=True)
     for feed, reason, count, example in _rows(home, QUARANTINED):
-        console.print(f"  {count:,} rows quarantined: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True)
+        console.print(f"  {_rows_text(count)} quarantined: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True)
     for feed, reason, count, example in _rows(home, REFUSED):
-        console.print(f"  {count:,} rows refused: {feed}, {reason} (first: file {example})", highlight=False, soft_wrap=True)
+        console.print(f"  {_rows_text(count)} refused: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True)
     for table, term, reason in _rows(home, REFUSED_TERMS):
         console.print(f"  term refused: {table}, {term}: {reason}", highlight=False, soft_wrap=True)
 
@@ -180,6 +219,10 @@ def _rows(home: settings.Home, query: str) -> list[tuple[Any, ...]]:
             return []
 
 
+def _rows_text(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
 def _minor_units(home: settings.Home) -> dict[str, int]:
     return dict(_rows(home, MINOR_UNITS))
 
@@ -187,6 +230,6 @@ def _minor_units(home: settings.Home) -> dict[str, int]:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, column in enumerate(columns):
-        words = column in ("carrier", "partner", "", "cause", "feed") or index == 0
+        words = column in ("month", "", "cause") or index == 0
         table.add_column(column, justify="left" if words else "right", no_wrap=True)
     return table

@@ -41,7 +41,8 @@ A file of this folder looks like this:
 - A law of money is an `UnexpectedRowsExpectation` or a column already subtracted in SQL that is compared with
   0: the bounds of the other expectations are floats, and 0 is the only amount that a float holds safely.
   Regular expressions too: `where not regexp_matches(currency, '^[A-Z]{{3}}$')` (braces doubled, `{batch}` is
-  the mart).
+  the mart; it takes an alias in a query that joins, and none elsewhere).
+  An expectation about some of the rows too: a `row_condition` is refused.
 - The query of an `UnexpectedRowsExpectation` yields whole rows (`select *`) where it can. Where it groups,
   the rows of the mart that agree with a group in the columns they share by name are the failing ones. A
   statement about the mart as a whole (a row count, a sum) puts all its money at risk.
