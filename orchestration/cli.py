@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from orchestration import settings
+from orchestration import settings, terms
 
 # A pipe has no width: wide enough that no amount is cut.
 console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
@@ -53,9 +53,6 @@ def run(events: int) -> None:
             _stop(f"{home.landing} holds no files. Drop usage, rate decks and invoices there: docs/landing.md")
         console.print(f"{home.landing} holds no files: writing the demo month first")
         _simulate(home, "2026-10", events, 7)
-    if not settings.terms_dir().is_dir():
-        _stop(f"TOLLGATE_TERMS names {settings.terms_dir()}, which is no folder")
-
     console.print(f"settling what lies in {home.landing}", highlight=False, soft_wrap=True)
     _run_job(home, "settle_month")
 
@@ -91,8 +88,12 @@ def ui(port: int) -> None:
 
 def _run_job(home: settings.Home, name: str) -> None:
     """Run a job in this process, with its history in the Dagster instance that `tollgate ui` shows, and say what came out."""
+    settings.prepare_environment(home)
+    try:
+        terms.hand_to_dbt()
+    except terms.TermsError as error:
+        _stop(str(error))
     with console.status("starting Dagster and dbt"):
-        settings.prepare_environment(home)
         import dagster as dg
 
         from orchestration import progress, summary

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration import settings
+from orchestration import settings, terms
 from orchestration.gate import gate_checks, verdict
 from orchestration.ingest import ingest_assets
 from orchestration.ledger import opened_books
@@ -17,6 +17,7 @@ def build_defs(home: settings.Home | None = None) -> dg.Definitions:
     """The whole pipeline over one home, by default the one that TOLLGATE_HOME names."""
     home = home or settings.home()
     settings.prepare_environment(home)
+    terms.hand_to_dbt()
     return dg.Definitions(
         assets=[*ingest_assets(), opened_books, transform, verdict, *publish_assets],
         asset_checks=[gate_checks],

@@ -65,6 +65,8 @@ DAGSTER_YAML = """\
 # Written by Tollgate. DuckDB has one writer, so one run at a time; nothing is reported to anyone.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: run

@@ -277,6 +277,30 @@ def test_each_bad_thing_of_a_hostile_month_is_told_with_its_reason(hostile):
     ) == [("native:e2", "unknown_carrier"), ("native:e3", "agreement_refused")]
 
 
+def test_a_run_never_writes_into_the_folder_of_terms(hostile):
+    terms = hostile[0].parent / "terms"
+    changed = [
+        file.name
+        for file in DEMO_TERMS.glob("*.csv")
+        if file.name != "agreements.csv" and file.read_bytes() != (terms / file.name).read_bytes()
+    ]
+    assert changed == []
+    assert (terms / "agreements.csv").read_text().startswith((DEMO_TERMS / "agreements.csv").read_text())
+
+
+def test_terms_without_a_file_or_a_column_are_refused_with_its_name(tmp_path):
+    terms = tmp_path / "terms"
+    shutil.copytree(DEMO_TERMS, terms)
+    (tmp_path / "home" / "landing" / "usage").mkdir(parents=True)
+    (tmp_path / "home" / "landing" / "usage" / "x.csv").write_text("x")
+    (terms / "plans.csv").write_text("plan_id,partner_id\n")
+    run = tollgate(tmp_path / "home", "run", terms=terms)
+    assert run.returncode == 2 and "plans.csv lacks the columns service" in run.stderr
+    (terms / "plans.csv").unlink()
+    run = tollgate(tmp_path / "home", "run", terms=terms)
+    assert run.returncode == 2 and "plans.csv is missing" in run.stderr
+
+
 def test_an_empty_landing_with_own_terms_is_explained_and_no_demo_is_written(tmp_path):
     run = tollgate(tmp_path / "home", "run", terms=DEMO_TERMS)
     assert run.returncode == 2
