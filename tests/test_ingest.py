@@ -474,6 +474,14 @@ def event(**changes: object) -> dict[str, object]:
     return {name: "x" for name in USAGE.column_names} | changes
 
 
+def test_what_a_customer_wrote_is_not_kept(warehouse, landing):
+    messages = next(feed for feed in feeds.declared() if feed.name == "usage__twilio_messages")
+    message = dict.fromkeys((column.source_name for column in messages.columns), "x") | {"body": "secret", "tag": "kept"}
+    drop(landing, "day.jsonl", json.dumps(message) + "\n", messages)
+    load_feed(warehouse, messages, landing)
+    assert warehouse.execute("select _extra_columns from ingest.usage__twilio_messages").fetchall() == [('{"tag":"kept"}',)]
+
+
 def test_json_lines_keep_line_numbers_text_and_undeclared_values(warehouse, landing):
     good = json.dumps(event(event_id="e-1", origin=None, route={"mcc": 262, "cost": 0.10}))
     lines = [good, "", '{"event_id": "e-2"', "[1]", json.dumps(event(status=" ", event_id="e-3")), good]

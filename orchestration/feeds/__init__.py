@@ -11,6 +11,7 @@ of a known shape needs a YAML file and no Python:
     csv: {delimiter: ";"}           # only what differs from CsvDialect
     file_name_pattern: '(?P<carrier_id>.+)_.*'   # optional; its named groups become columns
     columns: {rate_date: filled}    # name in the file -> filled, present or optional
+    dropped: [body]                 # optional; columns that are never kept, e.g. what customers wrote
 """
 
 import codecs
@@ -70,6 +71,7 @@ class Feed:
     csv: CsvDialect
     columns: tuple[Column, ...]
     file_name_pattern: re.Pattern[str] | None
+    dropped: tuple[str, ...]
     declaration: Path
 
     @property
@@ -114,7 +116,7 @@ def declared(folder: Path = DECLARATIONS_DIR) -> tuple[Feed, ...]:
 def load_declaration(path: Path) -> Feed:
     """One declaration. Raises FeedDeclarationError, which names the file and the key."""
     document = _parse(path)
-    known = ("kind", "feed", "description", "files", "csv", "columns", "file_name_pattern")
+    known = ("kind", "feed", "description", "files", "csv", "columns", "dropped", "file_name_pattern")
     _refuse_unknown(path, "key", document, known)
     for key in ("kind", "feed", "description", "files", "columns"):
         _require(path, bool(document.get(key)), f"`{key}` is missing or empty")
@@ -128,12 +130,15 @@ def load_declaration(path: Path) -> Feed:
         csv=_dialect(path, document.get("csv", {})),
         columns=_columns(path, document["columns"]),
         file_name_pattern=_file_name_pattern(path, document.get("file_name_pattern")),
+        dropped=tuple(document.get("dropped", ())),
         declaration=path,
     )
     _require(
         path, path.stem == feed.name, f"the file must be called {feed.name}.yml, as its kind and feed say"
     )
     _require(path, re.fullmatch(r"[a-z0-9_]+", feed.name), "`kind` and `feed` are lower snake case")
+    kept = [name for name in feed.dropped if name in [column.source_name for column in feed.columns]]
+    _require(path, not kept, f"column {', '.join(kept)} is both declared and dropped")
     twice = _repeated(feed.column_names)
     _require(path, not twice, f"column {', '.join(twice)} is declared twice")
     return feed

@@ -261,7 +261,8 @@ def _plan_csv(file: _File) -> Plan:
         copy = _copy_of_readable(file, layout, f"select * from ({records}) where {is_readable}")
         number, fields = "_record_number", layout.fields_of_copy(copy)
     values = {name: f"c{position}" for name, position in positions.items()}
-    extra = {label: f"c{i}" for i, label in enumerate(layout.labels) if i not in positions.values()}
+    unknown = _undeclared(file, layout.labels, positions)
+    extra = {label: f"c{i}" for i, label in unknown.items()}
     return Plan(
         record_count=record_count,
         readable_count=readable_count,
@@ -404,7 +405,8 @@ def _plan_jsonl(file: _File) -> Plan:
     columns = [column.source_name for column in file.feed.columns]
     paths = ", ".join(quote_text(f'$."{name}"') for name in columns)
     values = {column.name: f"nullif(found[{i}], '')" for i, column in enumerate(file.feed.columns, start=1)}
-    undeclared = f"json_merge_patch(line, {quote_text(json.dumps(dict.fromkeys(columns)))})::varchar"
+    known = dict.fromkeys([*columns, *file.feed.dropped])
+    undeclared = f"json_merge_patch(line, {quote_text(json.dumps(known))})::varchar"
     extra = f"nullif({undeclared}, '{{}}')"
     return Plan(
         record_count=record_count,
@@ -454,7 +456,7 @@ def _plan_parquet(file: _File) -> Plan:
     texts = [_parquet_text(name, data_type) for name, data_type, *_ in columns]
     positions = _declared_positions(file, labels)
     values = {name: f"nullif({texts[position]}, '')" for name, position in positions.items()}
-    extra = {label: texts[i] for i, label in enumerate(labels) if i not in positions.values()}
+    extra = {label: texts[i] for i, label in _undeclared(file, labels, positions).items()}
     everything = _json_object(dict(zip(labels, texts, strict=True)))
     number, rows = "file_row_number + 1", f"read_parquet({source}, file_row_number = true)"
     return Plan(
@@ -493,6 +495,15 @@ def _values_of_file_name(feed: Feed, path: Path) -> dict[str, str | None]:
             f"it must match {feed.file_name_pattern.pattern}. Rename the file."
         )
     return match.groupdict()
+
+
+def _undeclared(file: _File, labels: tuple[str, ...], positions: dict[str, int]) -> dict[int, str]:
+    """Columns of the file that the feed neither declares nor drops, by position."""
+    return {
+        i: label
+        for i, label in enumerate(labels)
+        if i not in positions.values() and label not in file.feed.dropped
+    }
 
 
 def _raw_columns(file: _File, number: str, values: dict[str, str], extra: str) -> str:
