@@ -87,7 +87,7 @@ def ui(port: int) -> None:
 
 
 def _run_job(home: settings.Home, name: str) -> None:
-    """Run a job in this process, with its history in the Dagster instance that `tollgate ui` shows, and say what came out."""
+    """Run a job in this process and say what came out; `tollgate ui` shows its history."""
     settings.prepare_environment(home)
     try:
         terms.hand_to_dbt()
@@ -136,7 +136,11 @@ def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:
     from simulation import write_month
 
     write_month(
-        home.landing, home.simulation / "truth.json", month=month, events=events, seed=seed,
+        home.landing,
+        home.simulation / "truth.json",
+        month=month,
+        events=events,
+        seed=seed,
         report=lambda line: console.print(f"  {line}", highlight=False),
     )
 

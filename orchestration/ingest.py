@@ -149,9 +149,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, declared: tuple[Feed, ...] | 
         described = ", ".join(f"{quote_name(name)} {data_type}" for name, data_type in columns.items())
         connection.execute(f"create table if not exists {_raw_table(feed)} ({described})")
         for name in feed.column_names:
-            connection.execute(
-                f"alter table {_raw_table(feed)} add column if not exists {quote_name(name)} varchar"
-            )
+            connection.execute(f"alter table {_raw_table(feed)} add column if not exists {quote_name(name)} varchar")
 
 
 def load_feed(
@@ -324,14 +322,10 @@ def _load_file(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> File
             _write_ledger(connection, arrival, content_hash, FileLoad(path.name, "failed", message=message))
         return FileLoad(path.name, "failed", message=message)
     finally:
-        connection.execute(
-            "drop table if exists temp.incoming; drop table if exists temp.records_across_lines"
-        )
+        connection.execute("drop table if exists temp.incoming; drop table if exists temp.records_across_lines")
 
 
-def _loaded_twin(
-    connection: duckdb.DuckDBPyConnection, feed: Feed, content_hash: str
-) -> tuple[str, str] | None:
+def _loaded_twin(connection: duckdb.DuckDBPyConnection, feed: Feed, content_hash: str) -> tuple[str, str] | None:
     """Id and name of the file of this feed that brought the same content."""
     return connection.execute(
         """
@@ -357,9 +351,7 @@ def _note_known_content(
         ).fetchone()[0]
         if touched:
             return FileLoad(name, "skipped")
-        load = FileLoad(
-            name, "duplicate", message=f"{name}: has the content of {twin_name}; not loaded again"
-        )
+        load = FileLoad(name, "duplicate", message=f"{name}: has the content of {twin_name}; not loaded again")
         _write_ledger(connection, arrival, content_hash, load, duplicate_of=twin_id)
     return load
 
@@ -387,14 +379,8 @@ def _load_new(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, seen: re
                     f"{quarantined_count} be in quarantine. Nothing of it is loaded."
                 )
             if _signature(arrival.path) != (name, arrival.size_bytes, arrival.modified_at):
-                raise UnreadableFile(
-                    f"{name}: it changed while it was read. It is tried again at the next run."
-                )
-            message = (
-                _quarantine_message(connection, name, file_id, plan.record_count)
-                if quarantined_count
-                else None
-            )
+                raise UnreadableFile(f"{name}: it changed while it was read. It is tried again at the next run.")
+            message = _quarantine_message(connection, name, file_id, plan.record_count) if quarantined_count else None
             load = FileLoad(name, "loaded", loaded_count, quarantined_count, message)
             _write_ledger(connection, arrival, seen.content_hash, load)
     return load
@@ -453,9 +439,7 @@ def _insert_quarantine(
     ).fetchone()[0]
 
 
-def _quarantine_message(
-    connection: duckdb.DuckDBPyConnection, name: str, file_id: str, record_count: int
-) -> str:
+def _quarantine_message(connection: duckdb.DuckDBPyConnection, name: str, file_id: str, record_count: int) -> str:
     reasons = connection.execute(
         """
         select reason_code, count(*) from ingest.quarantine

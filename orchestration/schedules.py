@@ -29,12 +29,17 @@ publish_marts = dg.define_asset_job(
 )
 
 every_morning = dg.ScheduleDefinition(
-    name="every_morning", job=settle_month, cron_schedule="0 5 * * *", execution_timezone="UTC",
+    name="every_morning",
+    job=settle_month,
+    cron_schedule="0 5 * * *",
+    execution_timezone="UTC",
     description="Settles what landed since yesterday, at 05:00 UTC.",
 )
 
 
-@dg.sensor(job=settle_month, minimum_interval_seconds=30, description="Starts a run when files in landing have changed.")
+@dg.sensor(
+    job=settle_month, minimum_interval_seconds=30, description="Starts a run when files in landing have changed."
+)
 def files_landed(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult | dg.SkipReason:
     landing = warehouse.home.landing
     if not landing.is_dir():
@@ -53,7 +58,5 @@ def files_landed(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> d
 
 def _fingerprint(files: list[Path], landing: Path) -> str:
     """Names, sizes and times of all files, in one short text."""
-    facts = "\n".join(
-        f"{file.relative_to(landing)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files
-    )
+    facts = "\n".join(f"{file.relative_to(landing)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
     return hashlib.sha256(facts.encode()).hexdigest()[:16]

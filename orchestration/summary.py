@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration import settings
+from orchestration.ingest import unclaimed
 
 # A settled month is one for which an invoice has come; the edges of the month before and after are told in one line.
 SETTLED = "period_start_date in (select period_start_date from settle.fct_carrier_settlements)"
@@ -70,7 +71,9 @@ FILES = """
         max(loaded_at) as last_load
     from ingest.files group by kind, feed order by kind, feed
 """
-FAILED_FILES = "select kind || '/' || feed || '/' || file_name, message from ingest.files where outcome = 'failed' order by 1"
+FAILED_FILES = (
+    "select kind || '/' || feed || '/' || file_name, message from ingest.files where outcome = 'failed' order by 1"
+)
 QUARANTINED = """
     select kind || '/' || feed, reason_code, count(*), min(file_name || ' line ' || line_number)
     from ingest.quarantine group by kind, feed, reason_code order by 1, 2
@@ -96,8 +99,8 @@ class News:
         if not (self.files_loaded or self.postings_booked or self.changed_tables):
             return "Nothing new landed: nothing was loaded, booked or published again, and no table changed."
         return (
-            f"{self.files_loaded:,} new files with {self.rows_loaded:,} rows; {self.postings_booked:,} postings booked; "
-            f"{self.changed_tables:,} tables changed."
+            f"{self.files_loaded:,} new files with {self.rows_loaded:,} rows; "
+            f"{self.postings_booked:,} postings booked; {self.changed_tables:,} tables changed."
         )
 
 
@@ -128,7 +131,8 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
         for carrier, service, agreed, other, reproduced, deviating, since in rows(POLICIES):
             console.print(
                 f"  {carrier} bills {service} by {other} instead of {agreed} since {since}: "
-                f"that reproduces {reproduced} of the {deviating} lines that the agreement does not", highlight=False
+                f"that reproduces {reproduced} of the {deviating} lines that the agreement does not",
+                highlight=False,
             )
 
         table = _table("Partners", "partner", "month", "", "charged", "tax", "their shares", "they owe", "we owe")
@@ -138,14 +142,16 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
 
         for month, accruals, statements in rows(OPEN_MONTHS):
             console.print(
-                f"{month} has no invoice yet: {accruals:,} accruals and {statements:,} partner statements are in the tables",
+                f"{month} has no invoice yet: "
+                f"{accruals:,} accruals and {statements:,} partner statements are in the tables",
                 highlight=False,
             )
 
         events, rated, not_charged, unrated = rows(EVENTS)[0]
         console.print(
             f"\n{events or 0:,} events: {rated or 0:,} rated, {not_charged or 0:,} not charged by the carrier, "
-            f"{unrated or 0:,} unrated", highlight=False
+            f"{unrated or 0:,} unrated",
+            highlight=False,
         )
         for reason, carrier, count, currency, at_risk in rows(UNRATED):
             console.print(
@@ -190,7 +196,8 @@ def print_status(home: settings.Home, console: Console) -> None:
         rows = sum(table["rows"] for table in facts["tables"].values())
         console.print(
             f"published {facts['published_at']}: {len(facts['tables'])} tables, {rows:,} rows in {home.published}",
-            highlight=False, soft_wrap=True,
+            highlight=False,
+            soft_wrap=True,
         )
     else:
         console.print("nothing is published yet")
@@ -200,10 +207,18 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
     """Everything that landed and does not settle, with its reason. Silent where all of it does."""
     for file, message in _rows(home, FAILED_FILES):
         console.print(f"  file not loaded: {file}: {message}", highlight=False, soft_wrap=True)
+    for path in unclaimed(home.landing) if home.landing.is_dir() else []:
+        console.print(
+            f"  left alone: {path.relative_to(home.landing)}, which no feed claims", highlight=False, soft_wrap=True
+        )
     for feed, reason, count, example in _rows(home, QUARANTINED):
-        console.print(f"  {_rows_text(count)} quarantined: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True)
+        console.print(
+            f"  {_rows_text(count)} quarantined: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True
+        )
     for feed, reason, count, example in _rows(home, REFUSED):
-        console.print(f"  {_rows_text(count)} refused: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True)
+        console.print(
+            f"  {_rows_text(count)} refused: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True
+        )
     for table, term, reason in _rows(home, REFUSED_TERMS):
         console.print(f"  term refused: {table}, {term}: {reason}", highlight=False, soft_wrap=True)
 

@@ -23,7 +23,11 @@ class VerbTranslator(DagsterDbtTranslator):
 
 
 @dbt_assets(
-    manifest=ensure_manifest(), project=DBT_PROJECT, dagster_dbt_translator=VerbTranslator(), pool=POOL, name="transform"
+    manifest=ensure_manifest(),
+    project=DBT_PROJECT,
+    dagster_dbt_translator=VerbTranslator(),
+    pool=POOL,
+    name="transform",
 )
 def transform(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Builds and tests what was asked for; a failed test keeps what depends on it from being built."""

@@ -30,9 +30,7 @@ def test_each_feed_of_the_landing_page_is_declared():
     page = LANDING_PAGE.read_text()
     tree = re.search(r"```\nlanding/\n(.*?)```", page, re.DOTALL).group(1)
     promised = {
-        f"{line.split('/')[0].strip()}__{feed.strip()}"
-        for line in tree.splitlines()
-        for feed in line.split("/")[1:-1]
+        f"{line.split('/')[0].strip()}__{feed.strip()}" for line in tree.splitlines() for feed in line.split("/")[1:-1]
     }
     assert {feed.name for feed in feeds.declared()} == promised
 
@@ -41,9 +39,7 @@ def test_each_feed_of_the_landing_page_is_declared():
 def test_required_columns_of_the_landing_page_are_never_blank(kind: str):
     section = re.search(rf"### `{kind}/native`(.*?)\n###", LANDING_PAGE.read_text(), re.DOTALL).group(1)
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section, re.MULTILINE)
-    required = {
-        name for names, word in rows if word.strip() == "yes" for name in re.findall(r"`(\w+)`", names)
-    }
+    required = {name for names, word in rows if word.strip() == "yes" for name in re.findall(r"`(\w+)`", names)}
     promised = {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)}
     (feed,) = [feed for feed in feeds.declared() if feed.name == f"{kind}__native"]
     assert set(feed.column_names) == promised
@@ -80,9 +76,7 @@ def test_required_columns_of_the_landing_page_are_never_blank(kind: str):
         ({"feed": "feed: [small"}, "not readable as YAML"),
     ],
 )
-def test_a_mistaken_declaration_is_refused_by_file_and_key(
-    tmp_path: Path, changes: dict[str, str], told: str
-):
+def test_a_mistaken_declaration_is_refused_by_file_and_key(tmp_path: Path, changes: dict[str, str], told: str):
     path = declare(tmp_path, **changes)
     with pytest.raises(FeedDeclarationError) as refused:
         load_declaration(path)

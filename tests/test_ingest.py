@@ -96,9 +96,7 @@ def only_failure(load: FeedLoad) -> str:
 
 
 def test_each_declared_feed_has_its_tables_before_any_file_arrives(warehouse):
-    tables = {
-        name for (name,) in warehouse.execute("select table_name from information_schema.tables").fetchall()
-    }
+    tables = {name for (name,) in warehouse.execute("select table_name from information_schema.tables").fetchall()}
     assert tables == {*FEEDS, "files", "quarantine"}
     described = warehouse.execute("describe ingest.rate_decks__az_decimal_comma").fetchall()
     assert [(name, kind) for name, kind, *_ in described] == [
@@ -170,9 +168,7 @@ def test_changed_content_under_an_old_name_is_a_new_file_and_both_are_kept(wareh
     assert load_feed(warehouse, FX, landing).files_loaded == 1
     assert rates(warehouse) == ["1.1", "1.1", "1.2"]
     assert ledger(warehouse) == [("a.csv", "loaded", 1, 1, 0), ("a.csv", "loaded", 2, 2, 0)]
-    assert warehouse.execute("select count(distinct _file_id) from ingest.fx_rates__native").fetchone() == (
-        2,
-    )
+    assert warehouse.execute("select count(distinct _file_id) from ingest.fx_rates__native").fetchone() == (2,)
 
 
 def test_a_load_killed_before_its_commit_leaves_nothing_and_is_repeated_whole(tmp_path: Path):
@@ -194,9 +190,7 @@ def test_a_load_killed_before_its_commit_leaves_nothing_and_is_repeated_whole(tm
         ingest.load_feed(duckdb.connect("{database}"), feed, Path("{landing}"))
     """
     root = str(Path(__file__).parents[1])
-    child = subprocess.Popen(
-        [sys.executable, "-c", dedent(program)], cwd=root, stdout=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", dedent(program)], cwd=root, stdout=subprocess.PIPE, text=True)
     assert any("rows are written" in line for line in child.stdout), "the child ended before the kill"
     child.kill()
     child.communicate()
@@ -412,9 +406,7 @@ BROKEN_LINES = ("a,b", "a,b,c,d,e,f", '"never closed,b,c,d,e', '"x"y,b,c,d,e', "
 def test_no_record_is_lost_whatever_stands_in_the_file(lines, line_end, is_ended):
     """Rows loaded are those that were written whole, value for value; all other lines are in quarantine."""
     written = [line if isinstance(line, str) else csv_line(line) for line in lines]
-    whole = [
-        line for line in lines if not isinstance(line, str) and all(value.strip(" \t") for value in line)
-    ]
+    whole = [line for line in lines if not isinstance(line, str) and all(value.strip(" \t") for value in line)]
     with fresh() as (connection, landing):
         drop(landing, "a.csv", line_end.join([FX_HEADER, *written]) + line_end * is_ended)
         load = load_feed(connection, FX, landing)
@@ -476,10 +468,15 @@ def event(**changes: object) -> dict[str, object]:
 
 def test_what_a_customer_wrote_is_not_kept(warehouse, landing):
     messages = next(feed for feed in feeds.declared() if feed.name == "usage__twilio_messages")
-    message = dict.fromkeys((column.source_name for column in messages.columns), "x") | {"body": "secret", "tag": "kept"}
+    message = dict.fromkeys((column.source_name for column in messages.columns), "x") | {
+        "body": "secret",
+        "tag": "kept",
+    }
     drop(landing, "day.jsonl", json.dumps(message) + "\n", messages)
     load_feed(warehouse, messages, landing)
-    assert warehouse.execute("select _extra_columns from ingest.usage__twilio_messages").fetchall() == [('{"tag":"kept"}',)]
+    assert warehouse.execute("select _extra_columns from ingest.usage__twilio_messages").fetchall() == [
+        ('{"tag":"kept"}',)
+    ]
 
 
 def test_json_lines_keep_line_numbers_text_and_undeclared_values(warehouse, landing):
@@ -604,10 +601,8 @@ def test_objects_of_the_vendors_own_examples_arrive_whole(warehouse, landing, fe
     names = [name for name, *_ in warehouse.description]
     for row, sent in zip(rows, objects, strict=True):
         arrived = dict(zip(names, row, strict=True))
-        assert {name: arrived[name] for name in feed.column_names} == {
-            name: sent[name] for name in feed.column_names
-        }
-        assert set(json.loads(arrived["_extra_columns"])) == set(sent) - set(feed.column_names)
+        assert {name: arrived[name] for name in feed.column_names} == {name: sent[name] for name in feed.column_names}
+        assert set(json.loads(arrived["_extra_columns"])) == set(sent) - {*feed.column_names, *feed.dropped}
 
 
 # --- the assets ---------------------------------------------------------------------------------------------

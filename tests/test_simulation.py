@@ -247,9 +247,7 @@ def test_repeated_and_restated_records_are_counted(home, truth, true_events):
 
 def test_one_file_is_sent_twice_and_one_is_broken_in_three_ways(home, truth):
     folder = home / "landing/usage/native"
-    assert (folder / "usage_2026-10-12.csv.gz").read_bytes() == (
-        folder / "usage_resent_2026-10-12.csv.gz"
-    ).read_bytes()
+    assert (folder / "usage_2026-10-12.csv.gz").read_bytes() == (folder / "usage_resent_2026-10-12.csv.gz").read_bytes()
     with gzip.open(folder / "usage_2026-10-06.csv.gz", "rt") as file:
         lines = list(csv.reader(file))
     broken = [line for line in lines if line[0].startswith("broken-")]
@@ -281,12 +279,7 @@ def test_failed_calls_are_tried_again_at_another_carrier(true_events):
 
 def test_unknown_carriers_are_usage_all_the_same(true_events, truth):
     ghosts = [event for event in true_events if event["carrier_id"] == "ghost-tel"]
-    assert (
-        len(ghosts)
-        == truth["events"]["unknown_carrier"]
-        == truth["events"]["unrated"]["unknown_carrier"]
-        == 5
-    )
+    assert len(ghosts) == truth["events"]["unknown_carrier"] == truth["events"]["unrated"]["unknown_carrier"] == 5
 
 
 # --- exchange rates
@@ -428,9 +421,7 @@ def test_rated_amounts_are_what_plain_decimals_find(
         )
         days = [sums.pop(day) for day in sorted(sums) if first <= day <= last]
         assert int(line["billed_quantity"]) == sum(quantity for quantity, _ in days)
-        assert Decimal(line["rated_amount"]) == rounded(
-            sum((cost for _, cost in days), Fraction(0)), line_step, mode
-        )
+        assert Decimal(line["rated_amount"]) == rounded(sum((cost for _, cost in days), Fraction(0)), line_step, mode)
     left = [sums[day][1] for sums in by_day.values() for day in sums if "2026-10-01" <= day <= "2026-10-31"]
     assert all(rounded(cost, line_step, mode) == 0 for cost in left), "a charged destination has no line"
 
@@ -494,11 +485,7 @@ def test_inbound_calls_are_charged_from_twilios_objects(home, truth):
         start = datetime.strptime(call["start_time"], "%a, %d %b %Y %H:%M:%S %z").astimezone(
             ZoneInfo("America/New_York")
         )
-        if (
-            call["account_sid"].startswith("AC5f")
-            and call["direction"] == "inbound"
-            and call["status"] == "completed"
-        ):
+        if call["account_sid"].startswith("AC5f") and call["direction"] == "inbound" and call["status"] == "completed":
             minutes += whole_minutes(int(call["duration"])) * (start.month == 10)
     charges = {charge["plan_id"]: int(charge["billed_quantity"]) for charge in truth["charges"]}
     assert charges["acme-voice-in"] == minutes > 0
@@ -553,18 +540,14 @@ def test_causes_explain_each_line_and_each_carrier_exactly(truth):
             totals[line["carrier_id"], cause["cause"]] += Decimal(cause["amount"])
     for carrier in truth["carriers"]:
         causes = {cause["cause"]: Decimal(cause["amount"]) for cause in carrier["causes"]}
-        assert causes == {
-            cause: amount for (owner, cause), amount in totals.items() if owner == carrier["carrier_id"]
-        }
+        assert causes == {cause: amount for (owner, cause), amount in totals.items() if owner == carrier["carrier_id"]}
         if carrier["invoice_number"]:
             difference = Decimal(carrier["invoiced_amount"]) - Decimal(carrier["rated_amount"])
             assert sum(causes.values()) == difference
 
 
 def test_every_carrier_makes_its_known_mistakes_and_no_other(truth):
-    causes = {
-        total["carrier_id"]: {cause["cause"] for cause in total["causes"]} for total in truth["carriers"]
-    }
+    causes = {total["carrier_id"]: {cause["cause"] for cause in total["causes"]} for total in truth["carriers"]}
     assert causes == {
         "atlantic-voice": {"RATE", "DUPLICATE", "MISSING_OURS"},
         "nordlink": {"INCREMENT", "MISSING_OURS"},
@@ -575,13 +558,9 @@ def test_every_carrier_makes_its_known_mistakes_and_no_other(truth):
         "mailpost": set(),
         "twilio": set(),
     }
-    wrong = {
-        (line["carrier_id"], cause["cause"]): line for line in truth["lines"] for cause in line["causes"]
-    }
+    wrong = {(line["carrier_id"], cause["cause"]): line for line in truth["lines"] for cause in line["causes"]}
     stale = [
-        line
-        for line in truth["lines"]
-        if "RATE" in str(line["causes"]) and line["carrier_id"] == "atlantic-voice"
+        line for line in truth["lines"] if "RATE" in str(line["causes"]) and line["carrier_id"] == "atlantic-voice"
     ]
     assert len(stale) == 6
     assert wrong["gulf-connect", "FEE"]["invoiced_amount"] == "45.000"
@@ -589,9 +568,7 @@ def test_every_carrier_makes_its_known_mistakes_and_no_other(truth):
     assert Decimal(wrong["textwave", "MISSING_THEIRS"]["causes"][0]["amount"]) < 0
     assert Decimal(wrong["sakura-tel", "VOLUME"]["causes"][0]["amount"]) < 0
     tenfold = wrong["textwave", "RATE"]
-    assert Decimal(tenfold["invoiced_amount"]) / Decimal(tenfold["rated_amount"]) == pytest.approx(
-        10, rel=0.05
-    )
+    assert Decimal(tenfold["invoiced_amount"]) / Decimal(tenfold["rated_amount"]) == pytest.approx(10, rel=0.05)
 
 
 def test_stale_rates_are_billed_after_the_amendment_only(home, truth, invoice_lines):
@@ -601,22 +578,16 @@ def test_stale_rates_are_billed_after_the_amendment_only(home, truth, invoice_li
         for row in rows_of(home, "rate_decks/native", "atlantic*-2026-10.csv")
     }
     amended = rows_of(home, "rate_decks/native", "atlantic*-amendment.csv")
-    lower = {
-        row["destination_name"]: row["rate_amount"] for row in amended if row["change_type"] == "decrease"
-    }
+    lower = {row["destination_name"]: row["rate_amount"] for row in amended if row["change_type"] == "decrease"}
     for line in truth["lines"]:
-        if line["carrier_id"] == "atlantic-voice" and [cause["cause"] for cause in line["causes"]] == [
-            "RATE"
-        ]:
+        if line["carrier_id"] == "atlantic-voice" and [cause["cause"] for cause in line["causes"]] == ["RATE"]:
             assert line["service_first_date"] == "2026-10-15"
             assert said[line["line_number"]]["rate_amount"] == before[line["destination_name"]]
             assert Decimal(lower[line["destination_name"]]) < Decimal(before[line["destination_name"]])
 
 
 def test_the_repeated_line_is_credited_in_the_next_month(home, truth, invoice_lines):
-    copy = next(
-        line for line in truth["lines"] if [cause["cause"] for cause in line["causes"]] == ["DUPLICATE"]
-    )
+    copy = next(line for line in truth["lines"] if [cause["cause"] for cause in line["causes"]] == ["DUPLICATE"])
     usage = [line for line in counting(invoice_lines, "atlantic-voice") if line["line_type"] == "usage"]
     same = [line for line in usage if line["destination_name"] == copy["destination_name"]
             and line["service_first_date"] == copy["service_first_date"]]  # fmt: skip
@@ -645,9 +616,7 @@ def test_lines_split_where_the_price_changes_and_a_late_amendment_counts_from_re
     spans = defaultdict(set)
     for line in truth["lines"]:
         if line["carrier_id"] == "gulf-connect" and line["service"] == "voice":
-            spans[line["destination_name"] in amended].add(
-                (line["service_first_date"], line["service_last_date"])
-            )
+            spans[line["destination_name"] in amended].add((line["service_first_date"], line["service_last_date"]))
     assert spans[False] == {("2026-10-01", "2026-10-31")}
     assert spans[True] == {("2026-10-01", "2026-10-13"), ("2026-10-14", "2026-10-31")}
 
@@ -669,9 +638,7 @@ def test_what_no_deck_prices_is_billed_at_the_carriers_own_rate(home, rater, tru
     forgotten = [
         line
         for line in truth["lines"]
-        if line["causes"]
-        and line["causes"][0]["cause"] == "MISSING_OURS"
-        and line["carrier_id"] != "sakura-tel"
+        if line["causes"] and line["causes"][0]["cause"] == "MISSING_OURS" and line["carrier_id"] != "sakura-tel"
     ]
     assert {line["carrier_id"] for line in forgotten} == {
         "atlantic-voice",
@@ -684,9 +651,7 @@ def test_what_no_deck_prices_is_billed_at_the_carriers_own_rate(home, rater, tru
         assert Decimal(line["rated_amount"]) == 0
     unrated = 0
     for carrier, service, zone, *_ in [*SLOW_TERMS, ("gulf-connect", "sms", "Asia/Kuwait")]:
-        mine = [
-            event for event in true_events if (event["carrier_id"], event["service"]) == (carrier, service)
-        ]
+        mine = [event for event in true_events if (event["carrier_id"], event["service"]) == (carrier, service)]
         unrated += sum(rater(carrier, service, zone).price(event) is None for event in mine)
     counts = truth["events"]["unrated"]
     assert unrated == counts["no_rate"] + counts["rate_not_yet_effective"]

@@ -1,4 +1,4 @@
-"""Is `settle.fct_carrier_invoice_lines` fit to publish? Complete, and every variance is the difference it claims to be."""
+"""Is `settle.fct_carrier_invoice_lines` fit to publish? Complete, and variances are what they claim."""
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
@@ -41,7 +41,7 @@ SUITE = gx.ExpectationSuite(
         ),
         gxe.ExpectColumnValuesToBeInSet(
             column="line_status",
-            value_set=['agreed', 'tolerated', 'disputed', 'undercharged', 'not_invoiced'],
+            value_set=["agreed", "tolerated", "disputed", "undercharged", "not_invoiced"],
             description="every line has a status",
             severity="critical",
         ),

@@ -1,4 +1,4 @@
-"""Is `settle.fct_carrier_settlements` fit to publish? What is paid follows from what was invoiced, disputed, withheld and credited."""
+"""Is `settle.fct_carrier_settlements` fit to publish? What is paid follows from the invoice."""
 
 import great_expectations as gx
 import great_expectations.expectations as gxe

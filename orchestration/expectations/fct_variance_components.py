@@ -29,7 +29,7 @@ SUITE = gx.ExpectationSuite(
         ),
         gxe.ExpectColumnValuesToBeInSet(
             column="cause",
-            value_set=['DUPLICATE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'RATE', 'FEE', 'TAX', 'FX', 'RESIDUAL'],
+            value_set=["DUPLICATE", "MISSING_OURS", "MISSING_THEIRS", "VOLUME", "RATE", "FEE", "TAX", "FX", "RESIDUAL"],
             description="every cause is one of the known causes",
             severity="critical",
         ),

@@ -133,9 +133,7 @@ def load_declaration(path: Path) -> Feed:
         dropped=tuple(document.get("dropped", ())),
         declaration=path,
     )
-    _require(
-        path, path.stem == feed.name, f"the file must be called {feed.name}.yml, as its kind and feed say"
-    )
+    _require(path, path.stem == feed.name, f"the file must be called {feed.name}.yml, as its kind and feed say")
     _require(path, re.fullmatch(r"[a-z0-9_]+", feed.name), "`kind` and `feed` are lower snake case")
     kept = [name for name in feed.dropped if name in [column.source_name for column in feed.columns]]
     _require(path, not kept, f"column {', '.join(kept)} is both declared and dropped")
@@ -165,9 +163,7 @@ def _parse(path: Path) -> dict:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FeedDeclarationError(f"{path}: not readable as YAML: {error}") from error
-    _require(
-        path, isinstance(document, dict), "must hold `kind`, `feed`, `description`, `files` and `columns`"
-    )
+    _require(path, isinstance(document, dict), "must hold `kind`, `feed`, `description`, `files` and `columns`")
     return document
 
 
@@ -187,9 +183,7 @@ def _dialect(path: Path, dialect: object) -> CsvDialect:
     types = {field.name: field.type for field in fields(CsvDialect)}
     _refuse_unknown(path, "key of `csv`", dialect, types)
     for key, value in dialect.items():
-        _require(
-            path, isinstance(value, types[key]), f"`csv.{key}` must be {types[key].__name__}, not {value!r}"
-        )
+        _require(path, isinstance(value, types[key]), f"`csv.{key}` must be {types[key].__name__}, not {value!r}")
     csv = CsvDialect(**dialect)
     _require(
         path,
@@ -227,9 +221,7 @@ def _file_name_pattern(path: Path, pattern: object) -> re.Pattern[str] | None:
     try:
         compiled = re.compile(str(pattern))
     except re.error as error:
-        raise FeedDeclarationError(
-            f"{path}: `file_name_pattern` is no regular expression: {error}"
-        ) from error
+        raise FeedDeclarationError(f"{path}: `file_name_pattern` is no regular expression: {error}") from error
     _require(
         path,
         all(name == snake_case(name) for name in compiled.groupindex),

@@ -162,9 +162,7 @@ class _TextSurvey:
             return
         if NO_DELIMITER in text:
             line = self._line_end_count + text[: text.index(NO_DELIMITER)].count("\n") + 1
-            self.problem = (
-                f"line {line} holds the control character 0x1f, which no text has. Ask for a clean file."
-            )
+            self.problem = f"line {line} holds the control character 0x1f, which no text has. Ask for a clean file."
         self._line_end_count += text.count("\n")
         self._last = text[-1:] or self._last
 
@@ -253,9 +251,7 @@ def _plan_csv(file: _File) -> Plan:
         _require_all_lines(file, source, skip)
         records = _numbered_lines(source, skip)
     is_readable = f"regexp_full_match(raw_text, {quote_text(layout.record_pattern)})"
-    record_count, readable_count = file.one(
-        f"select count(*), count(*) filter (where {is_readable}) from ({records})"
-    )
+    record_count, readable_count = file.one(f"select count(*), count(*) filter (where {is_readable}) from ({records})")
     number, fields = NUMBERED_AS_READ, layout.fields(source)
     if readable_count < record_count:
         copy = _copy_of_readable(file, layout, f"select * from ({records}) where {is_readable}")
@@ -286,26 +282,20 @@ def _header(file: _File, encoding: str) -> tuple[tuple[str, ...], int]:
         except csv.Error as error:
             raise UnreadableFile(f"{file.path.name}: the header is not readable: {error}.") from error
         if labels is None:
-            raise UnreadableFile(
-                f"{file.path.name}: the file has only blank lines. Drop it again with its content."
-            )
+            raise UnreadableFile(f"{file.path.name}: the file has only blank lines. Drop it again with its content.")
         return tuple(label.strip() for label in labels), reader.line_num
 
 
 def _declared_positions(file: _File, labels: tuple[str, ...]) -> dict[str, int]:
     """Raw column -> position in the file. Order, capitals and spaces of a header do not matter."""
     names = [snake_case(label) for label in labels]
-    positions = {
-        column.name: names.index(column.name) for column in file.feed.columns if column.name in names
-    }
+    positions = {column.name: names.index(column.name) for column in file.feed.columns if column.name in names}
     found = f"The file has: {', '.join(labels)}."
     twice = [name for name in positions if names.count(name) > 1]
     if twice:
         raise UnreadableFile(f"{file.path.name}: column twice in the header: {', '.join(twice)}. {found}")
     missing = [
-        column.source_name
-        for column in file.feed.columns
-        if column.rule != "optional" and column.name not in names
+        column.source_name for column in file.feed.columns if column.rule != "optional" and column.name not in names
     ]
     if missing:
         raise UnreadableFile(
@@ -449,9 +439,7 @@ def _plan_parquet(file: _File) -> Plan:
         columns = file.connection.execute(f"describe select * from read_parquet({source})").fetchall()
         (count,) = file.one(f"select sum(num_rows)::bigint from parquet_file_metadata({source})")
     except duckdb.Error as error:
-        raise UnreadableFile(
-            f"{file.path.name}: not readable as Parquet ({error}). Drop a whole copy."
-        ) from error
+        raise UnreadableFile(f"{file.path.name}: not readable as Parquet ({error}). Drop a whole copy.") from error
     labels = tuple(name for name, *_ in columns)
     texts = [_parquet_text(name, data_type) for name, data_type, *_ in columns]
     positions = _declared_positions(file, labels)
@@ -500,9 +488,7 @@ def _values_of_file_name(feed: Feed, path: Path) -> dict[str, str | None]:
 def _undeclared(file: _File, labels: tuple[str, ...], positions: dict[str, int]) -> dict[int, str]:
     """Columns of the file that the feed neither declares nor drops, by position."""
     return {
-        i: label
-        for i, label in enumerate(labels)
-        if i not in positions.values() and label not in file.feed.dropped
+        i: label for i, label in enumerate(labels) if i not in positions.values() and label not in file.feed.dropped
     }
 
 

@@ -1,0 +1,2 @@
+def test_p(dbt_project):
+    print(len(dbt_project.compiled), dbt_project.deprecations)
