@@ -68,9 +68,7 @@ class DeckPlan:
 
 
 DECK_PLANS = (
-    DeckPlan(
-        "atlantic-voice", "voice", 6, 0.9, 0.6, missing=2, earlier=True, amended="on_time", connect_fee=10_000
-    ),
+    DeckPlan("atlantic-voice", "voice", 6, 0.9, 0.6, missing=2, earlier=True, amended="on_time", connect_fee=10_000),
     DeckPlan("nordlink", "voice", 5, 1.0, 0.5, missing=1, earlier=True, amended="on_time"),
     DeckPlan("ponte-wholesale", "voice", 4, 0.85, 0.7, layout="az_decimal_comma"),
     DeckPlan("sakura-tel", "voice", 4, 1.05, 0.3, amended="on_time"),
@@ -155,11 +153,7 @@ class DeckMaker:
 
     def decks(self) -> list[Deck]:
         """One deck per carrier, service and direction that has terms in the month."""
-        plans = [
-            plan
-            for plan in DECK_PLANS
-            if (plan.carrier_id, plan.service, plan.direction) in self.terms.rating
-        ]
+        plans = [plan for plan in DECK_PLANS if (plan.carrier_id, plan.service, plan.direction) in self.terms.rating]
         return [self._deck(plan) for plan in plans]
 
     def _world_levels(self) -> np.ndarray:
@@ -169,9 +163,7 @@ class DeckMaker:
         rng = np.random.default_rng([self.seed, 1])
         regions = list(dict.fromkeys(breakout.region for breakout in self.breakouts))
         ranks = [NormalDist().inv_cdf((rank + 0.5) / len(regions)) for rank in range(len(regions))]
-        by_region = dict(
-            zip(regions, 0.8 * np.array(ranks) + 0.6 * rng.standard_normal(len(regions)), strict=True)
-        )
+        by_region = dict(zip(regions, 0.8 * np.array(ranks) + 0.6 * rng.standard_normal(len(regions)), strict=True))
         markup = {"default": -0.1, "mobile": 0.25, "operator": 0.25}
         noise = {"default": 0.0, "mobile": 0.0, "operator": 0.12}
         draws = rng.standard_normal(len(self.breakouts))
@@ -210,9 +202,7 @@ class DeckMaker:
             _epochs(versions, starts, names),
         )
 
-    def _prices(
-        self, plan: DeckPlan, currency: str, rng: np.random.Generator
-    ) -> tuple[dict[str, str], dict[str, int]]:
+    def _prices(self, plan: DeckPlan, currency: str, rng: np.random.Generator) -> tuple[dict[str, str], dict[str, int]]:
         """Destination by dial code, rate by destination."""
         if plan.direction == "inbound":
             return {code: name for code, (name, _) in INBOUND_CODES.items()}, dict(INBOUND_CODES.values())
@@ -243,9 +233,7 @@ class DeckMaker:
 
     def _connect_fees(self, plan: DeckPlan, names: list[str]) -> dict[str, int]:
         """A fee per call to the destinations that are dear to reach; most decks have none."""
-        dear = {
-            breakout.name for breakout, level in zip(self.breakouts, self.levels, strict=True) if level > 1
-        }
+        dear = {breakout.name for breakout, level in zip(self.breakouts, self.levels, strict=True) if level > 1}
         return {name: plan.connect_fee if name in dear else 0 for name in names}
 
     def _calls(self, plan: DeckPlan, codes: dict[str, str]) -> dict[str, float]:
@@ -283,13 +271,9 @@ class DeckMaker:
     ) -> Version:
         effective = self.month.previous_first if earlier else self.month.first
         name = f"{plan.service}-{plan.direction}-{effective:%Y-%m}"
-        return Version(
-            name, "full", _at(effective - timedelta(days=10), 9, 30), effective, codes, rates, fees
-        )
+        return Version(name, "full", _at(effective - timedelta(days=10), 9, 30), effective, codes, rates, fees)
 
-    def _amendment(
-        self, plan: DeckPlan, before: Version, hidden: set[str], rng: np.random.Generator
-    ) -> Version:
+    def _amendment(self, plan: DeckPlan, before: Version, hidden: set[str], rng: np.random.Generator) -> Version:
         """New rates for the busiest destinations, two thirds of them lower; one code of another destination
         may end.
         """
@@ -304,9 +288,7 @@ class DeckMaker:
         closed = _code_to_close(before.codes, calls, hidden | rates.keys()) if plan.closes else {}
         effective = self.month.first + timedelta(days=9 if plan.amended == "late" else 14)
         received = (
-            _at(effective + timedelta(days=3), 10)
-            if plan.amended == "late"
-            else _at(effective - timedelta(days=7), 9)
+            _at(effective + timedelta(days=3), 10) if plan.amended == "late" else _at(effective - timedelta(days=7), 9)
         )
         name = f"{plan.service}-{plan.direction}-{effective:%Y-%m-%d}-amendment"
         fees = {name: before.fees[name] for name in rates}

@@ -32,8 +32,7 @@ def ecb_rates(month: Month) -> dict[date, dict[str, Decimal]]:
     if not any(day <= month.first for day in published):
         last = history.bounds["USD"].last_date
         raise ValueError(
-            f"the bundled ECB history ends on {last} and has no rate for {month.first:%Y-%m}: "
-            "choose an earlier month"
+            f"the bundled ECB history ends on {last} and has no rate for {month.first:%Y-%m}: choose an earlier month"
         )
     return published
 

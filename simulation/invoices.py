@@ -288,9 +288,7 @@ def _add_tax(invoice: Invoice) -> None:
     """Tax is expected on the invoice's own net, so it is right even where the net is not."""
     if invoice.agreement.tax_ratio:
         tax = _tax(invoice, invoice.total)
-        invoice.lines.append(
-            Line("tax", rated=tax, invoiced=tax, description=f"Tax {invoice.agreement.tax_ratio}")
-        )
+        invoice.lines.append(Line("tax", rated=tax, invoiced=tax, description=f"Tax {invoice.agreement.tax_ratio}"))
 
 
 def _number(invoice: Invoice) -> None:
@@ -368,9 +366,7 @@ def truth_totals(invoice: Invoice) -> dict:
         "rated_amount": invoice.amount_text(sum(line.rated for line in invoice.lines)),
         "invoiced_amount": invoice.amount_text(invoice.total) if invoice.sent else None,
         "causes": [
-            {"cause": cause, "amount": invoice.amount_text(causes[cause])}
-            for cause in sorted(causes)
-            if invoice.sent
+            {"cause": cause, "amount": invoice.amount_text(causes[cause])} for cause in sorted(causes) if invoice.sent
         ],
     }
 
@@ -442,9 +438,7 @@ def _truth_line(invoice: Invoice, line: Line) -> dict:
         "rated_amount": invoice.amount_text(line.rated),
         "invoiced_amount": invoice.amount_text(line.invoiced),
         "billed_quantity": str(line.quantity) if usage else None,
-        "causes": [
-            {"cause": cause, "amount": invoice.amount_text(amount)} for cause, amount in line.causes.items()
-        ],
+        "causes": [{"cause": cause, "amount": invoice.amount_text(amount)} for cause, amount in line.causes.items()],
     }
 
 

@@ -88,9 +88,7 @@ def write_month(
                 cost = books.add(chunk)
                 native.write(chunk, ~books.is_vendor[chunk.lane])
                 twilio.write(chunk, cost)
-            report(
-                f"{month}: usage of {day}, {maker.day_counts[the_month.days_with_edges.index(day)]:,} events"
-            )
+            report(f"{month}: usage of {day}, {maker.day_counts[the_month.days_with_edges.index(day)]:,} events")
 
     invoices = make_invoices(terms.carriers, tallies, the_month)
     write_invoices(landing, invoices)
@@ -123,9 +121,7 @@ class Books:
         self.is_vendor = np.array([lane.carrier_id == VENDOR_CARRIER for lane in lanes])
         self.feeds = np.array([_feed(lane.carrier_id, lane.service) for lane in lanes])
         self.country = traffic.ranges.country
-        self.plans = [
-            (plan, _lanes_of_plan(plan, traffic), _countries_apart(plan, terms)) for plan in terms.plans
-        ]
+        self.plans = [(plan, _lanes_of_plan(plan, traffic), _countries_apart(plan, terms)) for plan in terms.plans]
         self.month_of = {
             partner: month.midnights(agreement.zone)[[0, -1]] for partner, agreement in terms.partners.items()
         }
@@ -152,20 +148,14 @@ class Books:
     def _charge(self, plan: Plan, events: Events, mine: np.ndarray) -> None:
         first, end = self.month_of[plan.partner_id]
         terms = plan.terms
-        billed = (
-            mine
-            & (events.started >= first)
-            & (events.started < end)
-            & charged(events.status, terms.charged_on)
-        )
+        billed = mine & (events.started >= first) & (events.started < end) & charged(events.status, terms.charged_on)
         quantity = billed_quantity(events.quantity[billed], terms.minimum, terms.increment, terms.method)
         self.quantities[plan.plan_id] += int(quantity.sum())
 
     def charges(self) -> list[dict[str, str]]:
         """Billed quantity of each plan in its partner's local month."""
         return [
-            {"plan_id": plan, "billed_quantity": str(quantity)}
-            for plan, quantity in sorted(self.quantities.items())
+            {"plan_id": plan, "billed_quantity": str(quantity)} for plan, quantity in sorted(self.quantities.items())
         ]
 
     def event_counts(self, events: int) -> dict:
@@ -210,9 +200,7 @@ def _countries_apart(plan: Plan, terms: AllTerms) -> Callable[[np.ndarray], np.n
         return lambda countries: countries == plan.country_code
     service = (plan.partner_id, plan.service, plan.direction)
     named = [
-        other.country_code
-        for other in terms.plans
-        if (other.partner_id, other.service, other.direction) == service
+        other.country_code for other in terms.plans if (other.partner_id, other.service, other.direction) == service
     ]
     return lambda countries: ~np.isin(countries, named)
 

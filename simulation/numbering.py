@@ -133,9 +133,7 @@ def number_ranges(plan: list[Breakout]) -> NumberRanges:
             (mobile, PhoneNumberType.MOBILE, MOBILE_SHARE),
         ):
             example = phonenumbers.example_number_for_type(region, kind)
-            digits = (
-                len(calling_code) + len(phonenumbers.national_significant_number(example)) if example else 0
-            )
+            digits = len(calling_code) + len(phonenumbers.national_significant_number(example)) if example else 0
             if not LONGEST_CODE < digits <= E164_DIGITS:
                 continue
             for prefix, weight in zip(prefixes, zipf(len(prefixes)) * share, strict=True):
@@ -177,9 +175,7 @@ def _main_regions() -> dict[str, str]:
 
 
 def _regions_by_calls() -> list[str]:
-    known = {region for regions in COUNTRY_CODE_TO_REGION_CODE.values() for region in regions} & set(
-        _country_names()
-    )
+    known = {region for regions in COUNTRY_CODE_TO_REGION_CODE.values() for region in regions} & set(_country_names())
     return [*MOST_CALLED, *sorted(known - set(MOST_CALLED))]
 
 
@@ -217,9 +213,7 @@ def _operator_codes(area_codes: dict[str, list[str]]) -> dict[str, dict[str, str
     return found
 
 
-def _mobile_breakouts(
-    country: str, region: str, calling_code: str, operator_of: dict[str, str]
-) -> list[Breakout]:
+def _mobile_breakouts(country: str, region: str, calling_code: str, operator_of: dict[str, str]) -> list[Breakout]:
     # Two digits after the calling code separate mobile from fixed numbers; in North America the area code
     # comes first.
     size = 5 if calling_code == "1" else len(calling_code) + 2
@@ -231,9 +225,7 @@ def _mobile_breakouts(
     taken = {code for codes in by_operator.values() for code in codes}
     mobile = tuple(code for code in shortened if code not in taken)
     breakouts = [Breakout(f"{country} Mobile", region, "mobile", mobile)] if mobile else []
-    return breakouts + [
-        Breakout(name, region, "operator", tuple(codes)) for name, codes in sorted(by_operator.items())
-    ]
+    return breakouts + [Breakout(name, region, "operator", tuple(codes)) for name, codes in sorted(by_operator.items())]
 
 
 def _prefixes_called(plan: list[Breakout], region: str, calling_code: str) -> tuple[list[str], list[str]]:
@@ -241,9 +233,7 @@ def _prefixes_called(plan: list[Breakout], region: str, calling_code: str) -> tu
     of_region = [breakout for breakout in plan if breakout.region == region]
     operators = [breakout for breakout in of_region if breakout.kind == "operator"]
     mobile = [breakout.codes[0] for breakout in sorted(operators, key=lambda breakout: -len(breakout.codes))]
-    mobile = mobile or [
-        code for breakout in of_region if breakout.kind == "mobile" for code in breakout.codes
-    ]
+    mobile = mobile or [code for breakout in of_region if breakout.kind == "mobile" for code in breakout.codes]
     if calling_code == "1":
         fixed = _area_codes()[region]
         return mobile[:12], fixed[:: max(1, len(fixed) // 24)][:24]

@@ -123,9 +123,7 @@ class Tally:
         coarse = billed_quantity(raw, self.erring.minimum, self.erring.increment, "residual")
         return np.where(day >= self.erring.increments_from_day - 1, coarse, quantity)
 
-    def _cost(
-        self, rates: np.ndarray, epoch: np.ndarray, destination: np.ndarray, quantity: np.ndarray
-    ) -> np.ndarray:
+    def _cost(self, rates: np.ndarray, epoch: np.ndarray, destination: np.ndarray, quantity: np.ndarray) -> np.ndarray:
         exact = rates[epoch, destination] * quantity + self.fees[epoch, destination] * self.deck.per_quantity
         if self.agreement.event_decimals is None:
             return exact

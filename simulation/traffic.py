@@ -33,13 +33,9 @@ class Account:
 
 
 ACCOUNTS = {
-    "acme-main": Account(
-        -5, {"US": 0.45, "CA": 0.08, "MX": 0.08}, ("12025550143", "12125550178", "ACME"), "+"
-    ),
+    "acme-main": Account(-5, {"US": 0.45, "CA": 0.08, "MX": 0.08}, ("12025550143", "12125550178", "ACME"), "+"),
     "acme-retail": Account(-8, {"US": 0.5, "PH": 0.06}, ("14155550119", "ACME-SHOP"), "+"),
-    "bluebird-eu": Account(
-        1, {"FR": 0.4, "ES": 0.08, "IT": 0.08}, ("33159000123", "33159000177", "BLUEBIRD")
-    ),
+    "bluebird-eu": Account(1, {"FR": 0.4, "ES": 0.08, "IT": 0.08}, ("33159000123", "33159000177", "BLUEBIRD")),
     "falcon-kw": Account(3, {"KW": 0.45, "SA": 0.12, "AE": 0.1}, ("96522290001", "FALCON"), "+"),
     "helio-us": Account(-6, {"US": 0.8}, ("13125550166", "13125550167"), "+"),
     "kanto-jp": Account(9, {"JP": 0.8}, ("81345670001", "81345670002", "KANTO")),
@@ -167,11 +163,7 @@ def senders_of(lane: Lane) -> list[str]:
         return [f"noreply@{lane.partner_id}.example"] * 20
     if lane.direction == "inbound":
         rng = np.random.default_rng(zlib.crc32(lane.account_id.encode()))
-        return [
-            f"+1{area}555{rng.integers(0, 10_000):04d}"
-            for area in (212, 312, 415, 617, 713)
-            for _ in range(4)
-        ]
+        return [f"+1{area}555{rng.integers(0, 10_000):04d}" for area in (212, 312, 415, 617, 713) for _ in range(4)]
     known = [sender for sender in account.senders if lane.service == "sms" or sender.isdigit()]
     return [(account.plus if sender.isdigit() else "") + sender for sender in (known * 20)[:20]]
 
@@ -180,11 +172,7 @@ def _lanes(terms: AllTerms) -> list[Lane]:
     planned = {(plan.partner_id, plan.service, plan.direction) for plan in terms.plans}
     rows = []
     for account_id, service, direction, percent, carriers in ROUTES:
-        known = {
-            carrier: part
-            for carrier, part in carriers.items()
-            if (carrier, service, direction) in terms.rating
-        }
+        known = {carrier: part for carrier, part in carriers.items() if (carrier, service, direction) in terms.rating}
         if account_id not in terms.partner_of or not known:
             continue
         partner_id = terms.partner_of[account_id]
@@ -194,13 +182,10 @@ def _lanes(terms: AllTerms) -> list[Lane]:
                 "add the plan, or take the route out of simulation/traffic.py"
             )
         rows += [
-            (account_id, partner_id, service, direction, carrier, percent * part)
-            for carrier, part in known.items()
+            (account_id, partner_id, service, direction, carrier, percent * part) for carrier, part in known.items()
         ]
     if not rows:
-        raise ValueError(
-            "no account and carrier of the demo terms is valid in this month: choose a month from 2026 on"
-        )
+        raise ValueError("no account and carrier of the demo terms is valid in this month: choose a month from 2026 on")
     total = sum(row[-1] for row in rows)
     keys = [(row[0], row[2], row[3]) for row in rows]
     return [Lane(*row[:-1], row[-1] / total, _fallback(keys, number)) for number, row in enumerate(rows)]

@@ -129,9 +129,7 @@ class TwilioUsage(AbstractContextManager):
             written[feed] = len(index)
             if len(index):
                 columns = self._columns(events, index, quantity, received, cost)
-                template, own = (
-                    (CALL, _call_columns) if feed == "twilio_calls" else (MESSAGE, _message_columns)
-                )
+                template, own = (CALL, _call_columns) if feed == "twilio_calls" else (MESSAGE, _message_columns)
                 self._sink(feed, events.day).write(_lines(template, columns | own(events, index, quantity)))
         return written
 

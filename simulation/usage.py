@@ -116,9 +116,7 @@ class Events:
         """The records of the `chosen` events (mask): event, claimed quantity, and time of receipt. Repeats
         and lies come last.
         """
-        true, repeated, near = (
-            np.flatnonzero(chosen & mask) for mask in (True, self.repeats, self.wrong_quantity > 0)
-        )
+        true, repeated, near = (np.flatnonzero(chosen & mask) for mask in (True, self.repeats, self.wrong_quantity > 0))
         events = np.concatenate([true, repeated, near])
         quantity = np.concatenate([self.quantity[true], self.quantity[repeated], self.wrong_quantity[near]])
         received = np.concatenate([self.received[true], self.received[repeated], self.wrong_received[near]])
@@ -190,9 +188,7 @@ class EventMaker:
 
     def _seconds_of_day(self, rng: np.random.Generator, lane: np.ndarray) -> np.ndarray:
         u = rng.random(len(lane))
-        calls, messages = (
-            np.searchsorted(_cumulated(hours), u, side="right") for hours in (CALL_HOURS, MESSAGE_HOURS)
-        )
+        calls, messages = (np.searchsorted(_cumulated(hours), u, side="right") for hours in (CALL_HOURS, MESSAGE_HOURS))
         hours = np.where(self.is_voice[lane], calls, messages)
         return (hours - self.utc_hours[lane]) % 24 * 3600 + rng.integers(0, 3600, len(lane))
 
@@ -309,9 +305,7 @@ class NativeUsage(AbstractContextManager):
             options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
             pa.csv.write_csv(table, self._sink, options)
 
-    def _table(
-        self, events: Events, index: np.ndarray, quantity: np.ndarray, received: np.ndarray
-    ) -> pa.Table:
+    def _table(self, events: Events, index: np.ndarray, quantity: np.ndarray, received: np.ndarray) -> pa.Table:
         lane = events.lane[index]
         words = {name: column.take(pa.array(lane)) for name, column in self.words.items()}
         carrier = pc.if_else(pa.array(events.ghost[index]), GHOST_CARRIER, words["carrier_id"])
@@ -355,9 +349,7 @@ def _endings(service: str, carrier_id: str) -> list[float]:
     """Shares of the statuses, in their order."""
     if service == "voice":
         answered = ANSWER_RATIO[carrier_id]
-        shares = {"answered": answered} | {
-            status: (1 - answered) * share for status, share in UNANSWERED.items()
-        }
+        shares = {"answered": answered} | {status: (1 - answered) * share for status, share in UNANSWERED.items()}
     elif service == "email":
         shares = EMAIL_ENDINGS
     else:

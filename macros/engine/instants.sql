@@ -45,4 +45,4 @@
 {% macro next_month_of(day) -%} cast(date_trunc('month', {{ day }}) + interval 1 month as date) {%- endmacro %}
 
 {# Name of a month (2026-10) inside identifiers. #}
-{% macro month_name_of(day) -%} substring(cast({{ day }} as varchar), 1, 7) {%- endmacro %}
+{% macro month_name_of(day) -%} substring(cast({{ day }} as string), 1, 7) {%- endmacro %}

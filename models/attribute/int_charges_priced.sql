@@ -1,4 +1,5 @@
--- One row per partner, billing month, plan and tier: quantity in the tier and what it costs the partner. Rounded once, here.
+-- One row per partner, billing month, plan and tier: quantity in the tier and what it costs the partner.
+-- Rounded once, here.
 with
 
 usage_groups as (
@@ -62,8 +63,10 @@ tiers_entered as (
         case
             when plans.pricing_model = 'graduated'
                 then
-                    least(plan_quantities.plan_quantity, coalesce(plan_tiers.up_to_quantity, plan_quantities.plan_quantity))
-                    - plan_tiers.above_quantity
+                    least(
+                        plan_quantities.plan_quantity,
+                        coalesce(plan_tiers.up_to_quantity, plan_quantities.plan_quantity)
+                    ) - plan_tiers.above_quantity
             else plan_quantities.plan_quantity
         end as charged_quantity
     from plan_quantities
@@ -87,7 +90,7 @@ charges_priced as (
 
     select
         partner_agreement_id || ':' || {{ month_name_of('period_start_date') }}
-        || ':' || plan_id || ':' || cast(tier_number as varchar) as statement_line_id,
+        || ':' || plan_id || ':' || cast(tier_number as string) as statement_line_id,
         partner_agreement_id || ':' || {{ month_name_of('period_start_date') }} as billing_period_id,
         partner_id,
         partner_agreement_id,
@@ -103,7 +106,10 @@ charges_priced as (
         tier_number,
         -- The events of a plan pass through its tiers together, so they are counted once, on its first line.
         case
-            when row_number() over (partition by partner_agreement_id, plan_id, period_start_date order by tier_number) = 1
+            when
+                row_number() over (
+                    partition by partner_agreement_id, plan_id, period_start_date order by tier_number
+                ) = 1
                 then plan_event_count
             else 0
         end as event_count,

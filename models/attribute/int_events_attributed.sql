@@ -1,5 +1,6 @@
--- One row per event with the partner whose account it ran on, the plan that charges it and the quantity charged, or the
--- reason why nobody is charged. What a partner pays does not depend on the carrier, so unrated events are charged too.
+-- One row per event with the partner whose account it ran on, the plan that charges it and the quantity
+-- charged, or the reason why nobody is charged. What a partner pays does not depend on the carrier, so
+-- unrated events are charged too.
 with
 
 events as (
@@ -39,16 +40,23 @@ agreements as (
 ),
 
 -- A plan with a broken tier is no plan: a hole in its tiers would charge part of the usage unseen.
+tiers_counted as (
+
+    select
+        plan_id,
+        count(refusal_reason) as refused_tier_count
+    from {{ ref('stg_terms__plan_tiers') }}
+    group by plan_id
+
+),
+
 plans as (
 
-    select * from {{ ref('stg_terms__plans') }}
-    where
-        refusal_reason is null
-        and plan_id in (select plan_id from {{ ref('stg_terms__plan_tiers') }})
-        and plan_id not in (
-            select plan_id from {{ ref('stg_terms__plan_tiers') }}
-            where plan_id is not null and refusal_reason is not null
-        )
+    select terms.*
+    from {{ ref('stg_terms__plans') }} as terms
+    inner join tiers_counted
+        on terms.plan_id = tiers_counted.plan_id
+    where terms.refusal_reason is null and tiers_counted.refused_tier_count = 0
 
 ),
 
@@ -58,7 +66,8 @@ events_with_partners as (
         events.*,
         accounts.partner_id,
         agreements.agreement_id as partner_agreement_id,
-        cast({{ to_local('events.started_at', "coalesce(agreements.time_zone, 'UTC')") }} as date) as partner_local_date
+        cast({{ to_local('events.started_at', "coalesce(agreements.time_zone, 'UTC')") }} as date)
+            as partner_local_date
     from events
     left join accounts
         on
@@ -106,7 +115,7 @@ plans_chosen as (
 statuses_given as (
 
     select
-        plans_chosen.*,
+        *,
         case
             when partner_id is null then 'unknown_account'
             when partner_agreement_id is null then 'no_agreement'

@@ -1,5 +1,5 @@
--- One row per usage group that is charged: its part of the partner's charge, by quantity, to a millionth of the currency. The parts of a
--- plan and month add up to its charge exactly.
+-- One row per usage group that is charged: its part of the partner's charge, by quantity, to a millionth of
+-- the currency. The parts of a plan and month add up to its charge exactly.
 with
 
 charges as (

@@ -1,5 +1,5 @@
--- One row per transaction group (a seller's revenue of one service and billing month), rule and beneficiary. A rule's parts come from
--- largest remainder at the minor unit, so they add up to what the rule shares.
+-- One row per transaction group (a seller's revenue of one service and billing month), rule and beneficiary.
+-- A rule's parts come from largest remainder at the minor unit, so they add up to what the rule shares.
 with
 
 revenue as (
@@ -52,7 +52,7 @@ rules_applied as (
 shares_rounded as (
 
     select
-        rules_applied.*,
+        *,
         {{ round_money(
             multiply_exactly('gross_amount', 'rule_share_ratio'), 'line_rounding_decimals', 'rounding_mode'
         ) }} as shared_amount

@@ -1,5 +1,6 @@
--- One row per partner, billing month and currency: what the partner owes for its usage with tax, and what it is owed for its shares.
--- Shares stay in the seller's currency, so a partner may have a statement of shares alone.
+-- One row per partner, billing month and currency: what the partner owes for its usage with tax, and what it
+-- is owed for its shares. Shares stay in the seller's currency, so a partner may have a statement of shares
+-- alone.
 with
 
 agreements as (
@@ -80,15 +81,19 @@ statements_totalled as (
     select
         both_sides_joined.partner_id || ':' || {{ month_name_of('both_sides_joined.period_start_date') }}
         || ':' || both_sides_joined.statement_currency as statement_id,
-        agreements.agreement_id || ':' || {{ month_name_of('both_sides_joined.period_start_date') }} as billing_period_id,
+        agreements.agreement_id || ':' || {{ month_name_of('both_sides_joined.period_start_date') }}
+            as billing_period_id,
         both_sides_joined.*,
         greatest(
-            both_sides_joined.charge_amount + both_sides_joined.tax_amount - both_sides_joined.revenue_share_amount, 0
+            both_sides_joined.charge_amount + both_sides_joined.tax_amount
+            - both_sides_joined.revenue_share_amount, 0
         ) as receivable_amount,
         greatest(
-            both_sides_joined.revenue_share_amount - both_sides_joined.charge_amount - both_sides_joined.tax_amount, 0
+            both_sides_joined.revenue_share_amount
+            - both_sides_joined.charge_amount - both_sides_joined.tax_amount, 0
         ) as payable_amount,
-        {{ add_days(next_month_of('both_sides_joined.period_start_date'), 'agreements.payment_days') }} as due_date
+        {{ add_days(next_month_of('both_sides_joined.period_start_date'), 'agreements.payment_days') }}
+            as due_date
     from both_sides_joined
     inner join agreements
         on

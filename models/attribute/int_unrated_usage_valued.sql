@@ -1,5 +1,6 @@
--- One row per unrated usage group with the money at risk: what events of the same service, direction and country cost where they could be
--- rated, else of the same service and direction. Without any such event the value is unknown, not zero.
+-- One row per unrated usage group with the money at risk: what events of the same service, direction and
+-- country cost where they could be rated, else of the same service and direction. Without any such event the
+-- value is unknown, not zero.
 with
 
 usage_groups as (
@@ -83,9 +84,13 @@ unrated_usage_valued as (
         case
             when usage_groups.quantity = 0 then cast(0 as {{ exact_amount() }})
             when country_costs.quantity > 0
-                then {{ scale_money('country_costs.cost_amount', 'usage_groups.quantity', 'country_costs.quantity', 6, "'half_up'", 3) }}
+                then {{ scale_money(
+                    'country_costs.cost_amount', 'usage_groups.quantity', 'country_costs.quantity', 6, "'half_up'", 3
+                ) }}
             when service_costs.quantity > 0
-                then {{ scale_money('service_costs.cost_amount', 'usage_groups.quantity', 'service_costs.quantity', 6, "'half_up'", 3) }}
+                then {{ scale_money(
+                    'service_costs.cost_amount', 'usage_groups.quantity', 'service_costs.quantity', 6, "'half_up'", 3
+                ) }}
         end as at_risk_amount
     from usage_groups
     left join country_costs

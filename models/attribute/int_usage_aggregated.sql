@@ -1,5 +1,5 @@
--- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome, with their sums. Everything
--- after this point works on groups; no amount is rounded here.
+-- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome, with
+-- their sums. Everything after this point works on groups; no amount is rounded here.
 with
 
 events as (
@@ -90,13 +90,13 @@ usage_aggregated as (
             || '|' || coalesce(plan_id, '') || '|' || quantity_unit
             || '|' || rating_status || '|' || coalesce(unrated_reason, '')
             || '|' || charge_status || '|' || coalesce(uncharged_reason, '')
-            || '|' || coalesce(rated_cost_currency, '') || '|' || coalesce(cast(rate_amount as varchar), '')
-            || '|' || coalesce(cast(rate_per_quantity as varchar), '')
-            || '|' || coalesce(cast(connect_fee_amount as varchar), '')
-            || '|' || cast(is_rounded_per_event as varchar) || '|' || cast(usage_date as varchar)
-            || '|' || cast(carrier_local_date as varchar) || '|' || cast(partner_local_date as varchar)
+            || '|' || coalesce(rated_cost_currency, '') || '|' || coalesce(cast(rate_amount as string), '')
+            || '|' || coalesce(cast(rate_per_quantity as string), '')
+            || '|' || coalesce(cast(connect_fee_amount as string), '')
+            || '|' || cast(is_rounded_per_event as string) || '|' || cast(usage_date as string)
+            || '|' || cast(carrier_local_date as string) || '|' || cast(partner_local_date as string)
         ) as usage_group_id,
-        groups_summed.*
+        *
     from groups_summed
 
 )

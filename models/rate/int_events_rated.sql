@@ -1,5 +1,6 @@
--- One row per event with what it should have cost us, or the reason why that is not known. Rating is a function of the event, the
--- carrier's own deck as it was in force and known at the start of the event, and the agreement; nothing else.
+-- One row per event with what it should have cost us, or the reason why that is not known. Rating is a
+-- function of the event, the carrier's own deck as it was in force and known at the start of the event, and
+-- the agreement; nothing else.
 with
 
 events as (
@@ -47,7 +48,8 @@ calling_codes as (
 
 ),
 
--- Agreements that exist but were refused: their events say so, instead of pretending that there is no agreement.
+-- Agreements that exist but were refused: their events say so, instead of pretending that there is no
+-- agreement.
 refused_agreements as (
 
     select distinct party_id
@@ -67,28 +69,55 @@ code_lengths as (
 
 ),
 
--- Every code of the carrier's deck that begins the destination, in force at the start; the longest one wins.
-codes_matched as (
+code_lengths_counted as (
+
+    select
+        carrier_id,
+        service,
+        direction,
+        count(*) as code_length_count
+    from code_lengths
+    group by carrier_id, service, direction
+
+),
+
+-- The beginnings of each destination, one for each length of code in the carrier's deck. Made before the deck
+-- is joined, so that the join meets the code by equality.
+beginnings as (
 
     select
         events.event_id,
-        max_by(rate_decks.deck_row_id, rate_decks.dial_code_length) as deck_row_id
+        events.carrier_id,
+        events.service,
+        events.direction,
+        events.started_at,
+        substring(events.destination, 1, code_lengths.dial_code_length) as dial_code
     from events
     inner join code_lengths
         on
             events.carrier_id = code_lengths.carrier_id
             and events.service = code_lengths.service
             and events.direction = code_lengths.direction
+    where length(events.destination) >= code_lengths.dial_code_length
+
+),
+
+-- Of the codes in force at the start of the event the longest wins.
+codes_matched as (
+
+    select
+        beginnings.event_id,
+        max_by(rate_decks.deck_row_id, rate_decks.dial_code_length) as deck_row_id
+    from beginnings
     inner join rate_decks
         on
-            code_lengths.carrier_id = rate_decks.carrier_id
-            and code_lengths.service = rate_decks.service
-            and code_lengths.direction = rate_decks.direction
-            and code_lengths.dial_code_length = rate_decks.dial_code_length
-            and substring(events.destination, 1, code_lengths.dial_code_length) = rate_decks.dial_code
-            and events.started_at >= rate_decks.applies_from_at
-            and events.started_at < rate_decks.applies_until_at
-    group by events.event_id
+            beginnings.carrier_id = rate_decks.carrier_id
+            and beginnings.service = rate_decks.service
+            and beginnings.direction = rate_decks.direction
+            and beginnings.dial_code = rate_decks.dial_code
+            and beginnings.started_at >= rate_decks.applies_from_at
+            and beginnings.started_at < rate_decks.applies_until_at
+    group by beginnings.event_id
 
 ),
 
@@ -114,10 +143,12 @@ events_with_terms as (
         rate_decks.rate_per_quantity,
         rate_decks.connect_fee_amount,
         calling_codes.country_code,
-        -- A deck without any usable row, or a code whose row starts later, are told apart from a hole in the deck.
+        -- A deck without any usable row, or a code whose row starts later, are told apart from a hole in the
+        -- deck.
         code_lengths_counted.code_length_count,
         {{ is_charged('events.event_status', 'rating_terms.charged_on') }} as is_charged,
-        cast({{ to_local('events.started_at', "coalesce(rating_terms.time_zone, 'UTC')") }} as date) as carrier_local_date
+        cast({{ to_local('events.started_at', "coalesce(rating_terms.time_zone, 'UTC')") }} as date)
+            as carrier_local_date
     from events
     left join rating_terms
         on
@@ -130,15 +161,7 @@ events_with_terms as (
         on events.event_id = codes_matched.event_id
     left join rate_decks
         on codes_matched.deck_row_id = rate_decks.deck_row_id
-    left join (
-        select
-            carrier_id,
-            service,
-            direction,
-            count(*) as code_length_count
-        from code_lengths
-        group by carrier_id, service, direction
-    ) as code_lengths_counted
+    left join code_lengths_counted
         on
             events.carrier_id = code_lengths_counted.carrier_id
             and events.service = code_lengths_counted.service
@@ -157,16 +180,15 @@ events_with_terms as (
 
 codes_not_yet_effective as (
 
-    select distinct events_with_terms.event_id
-    from events_with_terms
+    select distinct beginnings.event_id
+    from beginnings
     inner join rate_decks
         on
-            events_with_terms.carrier_id = rate_decks.carrier_id
-            and events_with_terms.service = rate_decks.service
-            and events_with_terms.direction = rate_decks.direction
-            and substring(events_with_terms.destination, 1, rate_decks.dial_code_length) = rate_decks.dial_code
-            and events_with_terms.started_at < rate_decks.applies_from_at
-    where events_with_terms.deck_row_id is null
+            beginnings.carrier_id = rate_decks.carrier_id
+            and beginnings.service = rate_decks.service
+            and beginnings.direction = rate_decks.direction
+            and beginnings.dial_code = rate_decks.dial_code
+            and beginnings.started_at < rate_decks.applies_from_at
 
 ),
 
@@ -202,7 +224,7 @@ statuses_given as (
 quantities_billed as (
 
     select
-        statuses_given.*,
+        *,
         case
             when unrated_reason is not null then 'unrated'
             when is_charged then 'rated'
@@ -210,7 +232,9 @@ quantities_billed as (
         end as rating_status,
         case
             when unrated_reason is null and is_charged
-                then {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', 'increment_method') }}
+                then {{ billed_quantity(
+                    'quantity', 'minimum_quantity', 'increment_quantity', 'increment_method'
+                ) }}
         end as billed_quantity
     from statuses_given
 
@@ -218,9 +242,10 @@ quantities_billed as (
 
 costs_multiplied as (
 
-    -- Rate times quantity before the division by the rate's own quantity: exact, so that a line may be rounded from exact sums.
+    -- Rate times quantity before the division by the rate's own quantity: exact, so that a line may be
+    -- rounded from exact sums.
     select
-        quantities_billed.*,
+        *,
         {{ multiply_exactly('billed_quantity', 'rate_amount') }}
         + {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} as undivided_cost_amount
     from quantities_billed
@@ -257,7 +282,8 @@ events_rated as (
         case
             when rating_status = 'rated'
                 then {{ divide_and_round(
-                    'undivided_cost_amount', 'rate_per_quantity', 'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
+                    'undivided_cost_amount', 'rate_per_quantity',
+                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
                 ) }}
         end as rated_cost_amount,
         case when rating_status = 'rated' then rate_currency end as rated_cost_currency,

@@ -1,4 +1,5 @@
--- One row per currency and the days on which a rate counts: a day without a rate takes the last one before it.
+-- One row per currency and the days on which a rate counts: a day without a rate takes the last one before
+-- it.
 with
 
 rates as (
@@ -23,7 +24,8 @@ rates_dated as (
         rate_source,
         fx_rate as units_per_base,
         rate_date as valid_from_date,
-        lead(rate_date, 1, date '9999-12-31') over (partition by currency order by rate_date) as valid_until_date
+        lead(rate_date, 1, date '9999-12-31') over (partition by currency order by rate_date)
+            as valid_until_date
     from rates
     where copy_number = 1
 

@@ -1,6 +1,7 @@
--- One row per dial code and interval in which its rate is in force, per carrier, service and direction; no two rows of a code overlap.
--- A full deck ends every row before it, an amendment ends the row of its own code, a closed code ends without a successor, so
--- that the next shorter code applies. A row applies from its effective date in the agreement's zone, or from receipt if that is later.
+-- One row per dial code and interval in which its rate is in force, per carrier, service and direction; no
+-- two rows of a code overlap. A full deck ends every row before it, an amendment ends the row of its own
+-- code, a closed code ends without a successor, so that the next shorter code applies. A row applies from its
+-- effective date in the agreement's zone, or from receipt if that is later.
 with
 
 deck_rows as (
@@ -25,7 +26,8 @@ deck_rows_timed as (
     select
         deck_rows.*,
         greatest(
-            {{ to_instant('deck_rows.effective_date', "coalesce(agreements.time_zone, 'UTC')") }}, deck_rows.received_at
+            {{ to_instant('deck_rows.effective_date', "coalesce(agreements.time_zone, 'UTC')") }},
+            deck_rows.received_at
         ) as applies_from_at
     from deck_rows
     left join agreements
@@ -60,29 +62,33 @@ full_decks as (
 
 ),
 
+deck_starts as (
+
+    select distinct
+        carrier_id,
+        service,
+        direction,
+        applies_from_at
+    from deck_rows_deduplicated
+
+),
+
 starts_before_full_decks as (
 
     select
-        starts.carrier_id,
-        starts.service,
-        starts.direction,
-        starts.applies_from_at,
+        deck_starts.carrier_id,
+        deck_starts.service,
+        deck_starts.direction,
+        deck_starts.applies_from_at,
         min(full_decks.applies_from_at) as next_full_deck_at
-    from (
-        select distinct
-            carrier_id,
-            service,
-            direction,
-            applies_from_at
-        from deck_rows_deduplicated
-    ) as starts
+    from deck_starts
     inner join full_decks
         on
-            starts.carrier_id = full_decks.carrier_id
-            and starts.service = full_decks.service
-            and starts.direction = full_decks.direction
-            and starts.applies_from_at < full_decks.applies_from_at
-    group by starts.carrier_id, starts.service, starts.direction, starts.applies_from_at
+            deck_starts.carrier_id = full_decks.carrier_id
+            and deck_starts.service = full_decks.service
+            and deck_starts.direction = full_decks.direction
+            and deck_starts.applies_from_at < full_decks.applies_from_at
+    group by deck_starts.carrier_id, deck_starts.service, deck_starts.direction, deck_starts.applies_from_at
 
 ),
 
@@ -114,7 +120,7 @@ intervals_closed as (
 rate_decks_resolved as (
 
     select
-        feed || ':' || file_id || ':' || cast(record_number as varchar) as deck_row_id,
+        feed || ':' || file_id || ':' || cast(record_number as string) as deck_row_id,
         carrier_id,
         service,
         direction,

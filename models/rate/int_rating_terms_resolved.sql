@@ -1,5 +1,6 @@
--- One row per carrier agreement, service and direction that may be applied: its increments, rounding and clock, with its validity
--- as instants. Refused terms are not here, so their events stay unrated with a reason.
+-- One row per carrier agreement, service and direction that may be applied: its increments, rounding and
+-- clock, with its validity as instants. Refused terms are not here, so their events stay unrated with a
+-- reason.
 with
 
 agreements as (

@@ -1,4 +1,5 @@
--- One row per carrier agreement, billing month, service and direction whose usage no invoice covers yet: the cost that will come.
+-- One row per carrier agreement, billing month, service and direction whose usage no invoice covers yet: the
+-- cost that will come.
 with
 
 costs as (

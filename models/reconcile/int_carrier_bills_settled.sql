@@ -1,5 +1,5 @@
--- One row per carrier, billing period and currency: what was invoiced, what stands, what is disputed, credited and withheld, and what is
--- therefore to be paid, or to be got back.
+-- One row per carrier, billing period and currency: what was invoiced, what stands, what is disputed,
+-- credited and withheld, and what is therefore to be paid, or to be got back.
 with
 
 lines as (
@@ -14,7 +14,8 @@ lines as (
         count(distinct invoice_id) as invoice_count,
         cast(sum(invoiced_amount) as {{ exact_amount() }}) as invoiced_amount,
         cast(sum(rated_amount) as {{ exact_amount() }}) as rated_amount,
-        cast(sum(case when line_type = 'tax' then invoiced_amount else 0 end) as {{ exact_amount() }}) as invoiced_tax_amount
+        cast(sum(case when line_type = 'tax' then invoiced_amount else 0 end) as {{ exact_amount() }})
+            as invoiced_tax_amount
     from {{ ref('int_invoice_lines_matched') }}
     group by billing_period_id, carrier_id, agreement_id, invoice_currency, period_start_date
 
@@ -27,8 +28,10 @@ disputes as (
         carrier_id,
         dispute_currency,
         cast(sum(dispute_amount) as {{ exact_amount() }}) as disputed_amount,
-        cast(sum(case when cause = 'TAX' then dispute_amount else 0 end) as {{ exact_amount() }}) as disputed_tax_amount,
-        cast(sum(case when may_withhold then open_amount else 0 end) as {{ exact_amount() }}) as withheld_amount
+        cast(sum(case when cause = 'TAX' then dispute_amount else 0 end) as {{ exact_amount() }})
+            as disputed_tax_amount,
+        cast(sum(case when may_withhold then open_amount else 0 end) as {{ exact_amount() }})
+            as withheld_amount
     from {{ ref('int_disputes_raised') }}
     group by billing_period_id, carrier_id, dispute_currency
 
@@ -81,7 +84,7 @@ carrier_bills_settled as (
 
     select
         billing_period_id || ':' || settlement_currency as carrier_settlement_id,
-        amounts_joined.*,
+        *,
         invoiced_amount - rated_amount as variance_amount,
         invoiced_amount - disputed_amount as accepted_amount,
         greatest(invoiced_amount - credited_amount - withheld_amount, 0) as payable_amount,

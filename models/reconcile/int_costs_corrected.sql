@@ -1,5 +1,6 @@
--- One row per rated usage group with its cost after reconciliation: its part of what we accept of the invoice line that covers it, by rated
--- cost, to a millionth; the rated cost itself where no line covers it yet. The parts of a line add up to its accepted amount.
+-- One row per rated usage group with its cost after reconciliation: its part of what we accept of the invoice
+-- line that covers it, by rated cost, to a millionth; the rated cost itself where no line covers it yet. The
+-- parts of a line add up to its accepted amount.
 with
 
 costs as (
@@ -46,13 +47,13 @@ disputed as (
 accepted_lines as (
 
     select
-        lines.invoice_line_id,
-        lines.invoice_currency,
-        lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as accepted_amount
-    from {{ ref('int_invoice_lines_matched') }} as lines
+        invoice_lines.invoice_line_id,
+        invoice_lines.invoice_currency,
+        invoice_lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as accepted_amount
+    from {{ ref('int_invoice_lines_matched') }} as invoice_lines
     left join disputed
-        on lines.invoice_line_id = disputed.invoice_line_id
-    where lines.is_invoiced and lines.line_type = 'usage'
+        on invoice_lines.invoice_line_id = disputed.invoice_line_id
+    where invoice_lines.is_invoiced and invoice_lines.line_type = 'usage'
 
 ),
 

@@ -1,5 +1,6 @@
--- One row per carrier agreement, destination, local day and kind of rate with the cost that our records make us expect, and the invoice line that
--- covers the day, if any. A day is covered once: by the first line of the carrier that states it.
+-- One row per carrier agreement, destination, local day and kind of rate with the cost that our records make
+-- us expect, and the invoice line that covers the day, if any. A day is covered once: by the first line of
+-- the carrier that states it.
 with
 
 costs as (

@@ -1,5 +1,6 @@
--- One row per invoice and cause that overcharges us by more than the agreement tolerates, both by ratio and by amount. What a carrier
--- undercharges is no dispute. Credit notes that name invoice and cause answer the dispute.
+-- One row per invoice and cause that overcharges us by more than the agreement tolerates, both by ratio and
+-- by amount. What a carrier undercharges is no dispute. Credit notes that name invoice and cause answer the
+-- dispute.
 with
 
 components as (
@@ -77,9 +78,12 @@ tolerances_chosen as (
 
     select
         causes_summed.*,
-        coalesce(cause_tolerances.tolerance_amount, general_tolerances.tolerance_amount, 0) as tolerance_amount,
-        coalesce(cause_tolerances.tolerance_ratio, general_tolerances.tolerance_ratio, 0) as tolerance_ratio,
-        coalesce(cause_tolerances.raise_within_days, general_tolerances.raise_within_days, 30) as raise_within_days,
+        coalesce(cause_tolerances.tolerance_amount, general_tolerances.tolerance_amount, 0)
+            as tolerance_amount,
+        coalesce(cause_tolerances.tolerance_ratio, general_tolerances.tolerance_ratio, 0)
+            as tolerance_ratio,
+        coalesce(cause_tolerances.raise_within_days, general_tolerances.raise_within_days, 30)
+            as raise_within_days,
         coalesce(cause_tolerances.may_withhold, general_tolerances.may_withhold, false) as may_withhold,
         invoices.invoice_amount
     from causes_summed
@@ -119,7 +123,8 @@ disputes_raised as (
         tolerances_chosen.may_withhold,
         tolerances_chosen.invoice_date,
         tolerances_chosen.period_start_date,
-        {{ add_days('tolerances_chosen.invoice_date', 'tolerances_chosen.raise_within_days') }} as raise_by_date
+        {{ add_days('tolerances_chosen.invoice_date', 'tolerances_chosen.raise_within_days') }}
+            as raise_by_date
     from tolerances_chosen
     left join credits
         on

@@ -1,5 +1,6 @@
--- One row per invoice line with what our records say it should have been, and one per destination that the carrier should have billed in a
--- period that it did bill, but left out. Both sides are in the invoice's currency and rounded as the invoice rounds its lines.
+-- One row per invoice line with what our records say it should have been, and one per destination that the
+-- carrier should have billed in a period that it did bill, but left out. Both sides are in the invoice's
+-- currency and rounded as the invoice rounds its lines.
 with
 
 lines as (
@@ -33,16 +34,17 @@ invoiced_periods as (
         agreement_id,
         period_start_date,
         min(invoice_id) as invoice_id,
-        min(invoice_number) as invoice_number,
-        min(invoice_currency) as invoice_currency,
-        min(invoice_date) as invoice_date,
-        max(invoice_version) as invoice_version
+        min_by(invoice_number, invoice_id) as invoice_number,
+        min_by(invoice_currency, invoice_id) as invoice_currency,
+        min_by(invoice_date, invoice_id) as invoice_date,
+        min_by(invoice_version, invoice_id) as invoice_version
     from lines
     group by agreement_id, period_start_date
 
 ),
 
--- What stands behind each line. The sum is divided once; where rates of unlike quantities meet in a line, each part is divided.
+-- What stands behind each line. The sum is divided once; where rates of unlike quantities meet in a line,
+-- each part is divided.
 line_costs as (
 
     select
@@ -92,7 +94,8 @@ omitted_costs as (
             and costs.period_start_date = invoiced_periods.period_start_date
     where costs.invoice_line_id is null
     group by
-        costs.agreement_id, costs.carrier_id, costs.period_start_date, costs.service, costs.direction, costs.destination_id
+        costs.agreement_id, costs.carrier_id, costs.period_start_date, costs.service, costs.direction,
+        costs.destination_id
 
 ),
 
@@ -136,8 +139,9 @@ lines_and_omissions as (
         line_costs.rated_quantity,
         lines.invoiced_rate_amount,
         lines.invoiced_rate_per_quantity,
-        case when line_costs.least_rate_amount = line_costs.most_rate_amount then line_costs.least_rate_amount end
-            as rated_rate_amount,
+        case
+            when line_costs.least_rate_amount = line_costs.most_rate_amount then line_costs.least_rate_amount
+        end as rated_rate_amount,
         line_costs.rate_per_quantity as rated_rate_per_quantity,
         coalesce(line_costs.connect_fee_amount, 0) as connect_fee_amount,
         line_costs.is_rounded_per_event,
@@ -170,7 +174,8 @@ lines_and_omissions as (
         || ':' || omitted_costs.service || ':' || omitted_costs.direction
         || ':' || omitted_costs.destination_id as invoice_line_id,
         invoiced_periods.invoice_id,
-        omitted_costs.agreement_id || ':' || {{ month_name_of('omitted_costs.period_start_date') }} as billing_period_id,
+        omitted_costs.agreement_id || ':' || {{ month_name_of('omitted_costs.period_start_date') }}
+            as billing_period_id,
         omitted_costs.carrier_id,
         omitted_costs.agreement_id,
         invoiced_periods.invoice_number,
@@ -226,28 +231,35 @@ fx_rates_joined as (
         lines_and_omissions.*,
         agreement_rates.units_per_base as agreement_units_per_base,
         invoice_rates.units_per_base as invoice_units_per_base,
-        -- Without an exchange rate there is nothing to compare with: the whole line becomes a variance of cause FX.
+        -- Without an exchange rate there is nothing to compare with: the whole line becomes a variance of
+        -- cause FX.
         lines_and_omissions.invoice_currency = lines_and_omissions.agreement_currency
-        or (agreement_rates.units_per_base is not null and invoice_rates.units_per_base is not null) as is_convertible
+        or (agreement_rates.units_per_base is not null and invoice_rates.units_per_base is not null)
+            as is_convertible
     from lines_and_omissions
     left join rates as agreement_rates
         on
             lines_and_omissions.agreement_currency = agreement_rates.currency
-            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} >= agreement_rates.valid_from_date
-            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} < agreement_rates.valid_until_date
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }}
+            >= agreement_rates.valid_from_date
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }}
+            < agreement_rates.valid_until_date
     left join rates as invoice_rates
         on
             lines_and_omissions.invoice_currency = invoice_rates.currency
-            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} >= invoice_rates.valid_from_date
-            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }} < invoice_rates.valid_until_date
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }}
+            >= invoice_rates.valid_from_date
+            and {{ add_days(next_month_of('lines_and_omissions.period_start_date'), -1) }}
+            < invoice_rates.valid_until_date
 
 ),
 
--- Where no event is rounded, the exact undivided sum is divided and rounded in one step; otherwise the rounded events are summed.
+-- Where no event is rounded, the exact undivided sum is divided and rounded in one step; otherwise the
+-- rounded events are summed.
 agreement_amounts_rounded as (
 
     select
-        fx_rates_joined.*,
+        *,
         case
             when rated_event_count is null then cast(0 as {{ exact_amount() }})
             when is_rounded_per_event or not has_one_rate_quantity
@@ -263,7 +275,7 @@ agreement_amounts_rounded as (
 invoice_lines_matched as (
 
     select
-        agreement_amounts_rounded.*,
+        *,
         case
             when line_type = 'tax' then expected_tax_amount
             when line_type = 'fee' or is_repeated then cast(0 as {{ exact_amount() }})

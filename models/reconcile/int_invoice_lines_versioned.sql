@@ -1,11 +1,12 @@
--- One row per line of the latest version of each carrier invoice, with the agreement and billing period that it belongs to. The version decides,
--- never the currency: a bill restated in another currency counts once. A line that repeats an earlier line of the carrier is marked.
+-- One row per line of the latest version of each carrier invoice, with the agreement and billing period that
+-- it belongs to. The version decides, never the currency: a bill restated in another currency counts once. A
+-- line that repeats an earlier line of the carrier is marked.
 with
 
 invoice_lines as (
 
     select
-        invoice_lines.*,
+        *,
         dense_rank() over (
             partition by carrier_id, invoice_number order by invoice_version desc
         ) as version_age,
@@ -13,7 +14,7 @@ invoice_lines as (
             partition by carrier_id, invoice_number, invoice_version, line_number
             order by loaded_at desc, file_id desc, record_number desc
         ) as copy_number
-    from {{ ref('stg_carrier_invoices__native') }} as invoice_lines
+    from {{ ref('stg_carrier_invoices__native') }}
     where refusal_reason is null
 
 ),
@@ -51,9 +52,10 @@ lines_with_agreements as (
 invoice_lines_versioned as (
 
     select
-        carrier_id || ':' || invoice_number || ':' || cast(line_number as varchar) as invoice_line_id,
+        carrier_id || ':' || invoice_number || ':' || cast(line_number as string) as invoice_line_id,
         carrier_id || ':' || invoice_number as invoice_id,
-        coalesce(agreement_id, carrier_id) || ':' || {{ month_name_of('period_start_date') }} as billing_period_id,
+        coalesce(agreement_id, carrier_id) || ':' || {{ month_name_of('period_start_date') }}
+            as billing_period_id,
         carrier_id,
         agreement_id,
         invoice_number,
@@ -80,7 +82,8 @@ invoice_lines_versioned as (
         line_type = 'usage' and row_number() over (
             partition by
                 carrier_id, line_type, service, direction, lower(destination_name),
-                service_first_date, service_last_date, invoiced_event_count, invoiced_quantity, invoiced_amount
+                service_first_date, service_last_date,
+                invoiced_event_count, invoiced_quantity, invoiced_amount
             order by invoice_date, invoice_number, line_number
         ) > 1 as is_repeated,
         invoice_date,

@@ -1,6 +1,6 @@
--- One row per carrier agreement, service, direction and billing period: how many of its invoiced lines the agreed increments reproduce, and which
--- other increments, since which day, reproduce most of the lines that they do not. Only lines whose quantity differs are billed again, so
--- the cost follows the disputed traffic.
+-- One row per carrier agreement, service, direction and billing period: how many of its invoiced lines the
+-- agreed increments reproduce, and which other increments, since which day, reproduce most of the lines that
+-- they do not. Only lines whose quantity differs are billed again, so the cost follows the disputed traffic.
 with
 
 lines as (
@@ -43,7 +43,8 @@ daily_differences as (
         events.carrier_local_date,
         sum(
             {{ billed_quantity(
-                'events.quantity', 'candidates.minimum_quantity', 'candidates.increment_quantity', 'candidates.increment_method'
+                'events.quantity', 'candidates.minimum_quantity', 'candidates.increment_quantity',
+                'candidates.increment_method'
             ) }} - events.billed_quantity
         ) as added_quantity
     from deviating_lines
@@ -53,7 +54,8 @@ daily_differences as (
             and deviating_lines.service = events.service
             and deviating_lines.direction = events.direction
             and deviating_lines.destination_id = events.destination_id
-            and events.carrier_local_date between deviating_lines.service_first_date and deviating_lines.service_last_date
+            and events.carrier_local_date
+            between deviating_lines.service_first_date and deviating_lines.service_last_date
             and events.rating_status = 'rated'
     cross join candidates
     group by deviating_lines.invoice_line_id, candidates.policy_name, events.carrier_local_date
@@ -127,7 +129,7 @@ best_candidates as (
     from candidates_scored
     qualify row_number() over (
         partition by billing_period_id, service, direction
-        order by reproduced_line_count desc, since_date, policy_name
+        order by reproduced_line_count desc, since_date asc, policy_name asc
     ) = 1
 
 ),
@@ -154,13 +156,14 @@ agreed_scored as (
 policies_scored as (
 
     select
-        agreed_scored.billing_period_id || ':' || agreed_scored.service || ':' || agreed_scored.direction as carrier_policy_id,
+        agreed_scored.billing_period_id || ':' || agreed_scored.service || ':' || agreed_scored.direction
+            as carrier_policy_id,
         agreed_scored.billing_period_id,
         agreed_scored.carrier_id,
         agreed_scored.service,
         agreed_scored.direction,
-        cast(cast(rating_terms.minimum_quantity as integer) as varchar)
-        || '/' || cast(cast(rating_terms.increment_quantity as integer) as varchar) as agreed_policy_name,
+        cast(cast(rating_terms.minimum_quantity as integer) as string)
+        || '/' || cast(cast(rating_terms.increment_quantity as integer) as string) as agreed_policy_name,
         best_candidates.policy_name as deviating_policy_name,
         agreed_scored.line_count,
         agreed_scored.agreed_line_count,

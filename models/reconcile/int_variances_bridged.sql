@@ -1,6 +1,7 @@
--- One row per invoice line and cause: the walk from what our records say to what was invoiced. Each step moves one thing (quantity, then
--- rate) to the carrier's value and is rounded as the line is; a component is the difference of two successive amounts, so the
--- components of a line add up to its variance. What no step explains is RESIDUAL, shown and never spread.
+-- One row per invoice line and cause: the walk from what our records say to what was invoiced. Each step
+-- moves one thing (quantity, then rate) to the carrier's value and is rounded as the line is; a component is
+-- the difference of two successive amounts, so the components of a line add up to its variance. What no step
+-- explains is RESIDUAL, shown and never spread.
 with
 
 lines as (
@@ -12,9 +13,10 @@ lines as (
 volume_step_taken as (
 
     select
-        lines.*,
+        *,
         case
-            when line_type != 'usage' or is_repeated or not is_invoiced or rated_event_count is null then rated_amount
+            when line_type != 'usage' or is_repeated or not is_invoiced or rated_event_count is null
+                then rated_amount
             when not is_convertible then rated_amount
             when invoiced_quantity = rated_quantity or rated_quantity = 0 then rated_amount
             when invoice_currency != agreement_currency then {{ scale_money(
@@ -37,7 +39,7 @@ volume_step_taken as (
 rate_step_taken as (
 
     select
-        volume_step_taken.*,
+        *,
         case
             -- Already explained: no further cause is sought.
             when amount_at_their_quantity = invoiced_amount then amount_at_their_quantity

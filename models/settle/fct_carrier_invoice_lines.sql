@@ -50,7 +50,8 @@ fct_carrier_invoice_lines as (
         cast(lines.invoiced_amount as decimal(18, 6)) as invoiced_amount,
         cast(lines.rated_amount as decimal(18, 6)) as rated_amount,
         cast(lines.invoiced_amount - lines.rated_amount as decimal(18, 6)) as variance_amount,
-        cast(coalesce(disputed_components.disputed_variance_amount, 0) as decimal(18, 6)) as disputed_variance_amount,
+        cast(coalesce(disputed_components.disputed_variance_amount, 0) as decimal(18, 6))
+            as disputed_variance_amount,
         lines.invoice_currency,
         lines.is_invoiced,
         lines.is_repeated,

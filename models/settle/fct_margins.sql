@@ -127,8 +127,9 @@ fct_margins as (
 
     select
         md5(
-            cast(events_summed.usage_date as varchar) || '|' || events_summed.service || '|' || events_summed.direction
-            || '|' || events_summed.carrier_id || '|' || coalesce(events_summed.destination_id, '')
+            cast(events_summed.usage_date as string) || '|' || events_summed.service
+            || '|' || events_summed.direction || '|' || events_summed.carrier_id
+            || '|' || coalesce(events_summed.destination_id, '')
             || '|' || coalesce(events_summed.partner_id, '')
         ) as margin_id,
         events_summed.service,
@@ -141,8 +142,10 @@ fct_margins as (
         cast(coalesce(money_pivoted.corrected_cost_amount, 0) as decimal(18, 6)) as corrected_cost_amount,
         cast(coalesce(money_pivoted.share_amount, 0) as decimal(18, 6)) as share_amount,
         cast(
-            coalesce(money_pivoted.revenue_amount - money_pivoted.corrected_cost_amount - money_pivoted.share_amount, 0)
-            as decimal(18, 6)
+            coalesce(
+                money_pivoted.revenue_amount
+                - money_pivoted.corrected_cost_amount - money_pivoted.share_amount, 0
+            ) as decimal(18, 6)
         ) as margin_amount,
         '{{ var("reporting_currency") }}' as reporting_currency,
         coalesce(money_pivoted.unconverted_count, 0) > 0 as has_unconverted_money,

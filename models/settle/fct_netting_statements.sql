@@ -55,8 +55,8 @@ netted as (
 
     select
         both_sides.*,
-        carrier_payable_amount + partner_payable_amount
-        - carrier_receivable_amount - partner_receivable_amount as owed_amount
+        both_sides.carrier_payable_amount + both_sides.partner_payable_amount
+        - both_sides.carrier_receivable_amount - both_sides.partner_receivable_amount as owed_amount
     from both_sides
     inner join both_roles
         on both_sides.party_id = both_roles.party_id
@@ -66,7 +66,8 @@ netted as (
 fct_netting_statements as (
 
     select
-        party_id || ':' || {{ month_name_of('period_start_date') }} || ':' || netting_currency as netting_statement_id,
+        party_id || ':' || {{ month_name_of('period_start_date') }} || ':' || netting_currency
+            as netting_statement_id,
         party_id,
         cast(carrier_payable_amount as decimal(18, 6)) as carrier_payable_amount,
         cast(carrier_receivable_amount as decimal(18, 6)) as carrier_receivable_amount,

@@ -2,7 +2,8 @@ with fct_partner_statement_lines as (
 
     select
         statement_line_id,
-        partner_id || ':' || {{ month_name_of('period_start_date') }} || ':' || charge_currency as statement_id,
+        partner_id || ':' || {{ month_name_of('period_start_date') }} || ':' || charge_currency
+            as statement_id,
         partner_id,
         billing_period_id,
         plan_id,

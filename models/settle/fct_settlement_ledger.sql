@@ -1,5 +1,6 @@
--- Booked postings, as they were booked, and those that this run proposes: for each party, origin period, currency and kind of entry only the
--- difference between what is right now and what is booked. Publishing books the proposals, after the gates.
+-- Booked postings, as they were booked, and those that this run proposes: for each party, origin period,
+-- currency and kind of entry only the difference between what is right now and what is booked. Publishing
+-- books the proposals, after the gates.
 with
 
 bills as (
@@ -151,7 +152,8 @@ differences as (
     select
         coalesce(amounts_right_summed.entry_type, amounts_booked.entry_type) as entry_type,
         coalesce(amounts_right_summed.party_id, amounts_booked.party_id) as party_id,
-        coalesce(amounts_right_summed.period_start_date, amounts_booked.period_start_date) as period_start_date,
+        coalesce(amounts_right_summed.period_start_date, amounts_booked.period_start_date)
+            as period_start_date,
         coalesce(amounts_right_summed.currency, amounts_booked.currency) as currency,
         coalesce(amounts_booked.last_batch_number, 0) + 1 as batch_number,
         amounts_booked.last_entry_id,
@@ -177,8 +179,9 @@ entries_proposed as (
         differences.last_entry_id,
         differences.difference_amount,
         what_was_learned.known_at,
-        differences.entry_type || ':' || differences.party_id || ':' || {{ month_name_of('differences.period_start_date') }}
-        || ':' || differences.currency || ':' || cast(differences.batch_number as varchar) as entry_id
+        differences.entry_type || ':' || differences.party_id
+        || ':' || {{ month_name_of('differences.period_start_date') }} || ':' || differences.currency
+        || ':' || cast(differences.batch_number as string) as entry_id
     from differences
     inner join entry_types
         on differences.entry_type = entry_types.entry_type

@@ -24,10 +24,12 @@ days_summed as (
         usage_groups.unrated_reason,
         usage_groups.rated_cost_currency,
         sum(usage_groups.event_count) as event_count,
-        sum(case when usage_groups.rating_status = 'rated' then usage_groups.event_count else 0 end) as rated_event_count,
+        sum(case when usage_groups.rating_status = 'rated' then usage_groups.event_count else 0 end)
+            as rated_event_count,
         sum(case when usage_groups.rating_status = 'not_charged' then usage_groups.event_count else 0 end)
             as not_charged_event_count,
-        sum(case when usage_groups.rating_status = 'unrated' then usage_groups.event_count else 0 end) as unrated_event_count,
+        sum(case when usage_groups.rating_status = 'unrated' then usage_groups.event_count else 0 end)
+            as unrated_event_count,
         sum(usage_groups.quantity) as quantity,
         sum(usage_groups.billed_quantity) as billed_quantity,
         sum(usage_groups.rated_cost_amount) as rated_cost_amount,
@@ -37,8 +39,8 @@ days_summed as (
         on usage_groups.usage_group_id = at_risk.usage_group_id
     group by
         usage_groups.usage_date, usage_groups.service, usage_groups.direction, usage_groups.carrier_id,
-        usage_groups.destination_id, usage_groups.country_code, usage_groups.partner_id, usage_groups.quantity_unit,
-        usage_groups.unrated_reason, usage_groups.rated_cost_currency
+        usage_groups.destination_id, usage_groups.country_code, usage_groups.partner_id,
+        usage_groups.quantity_unit, usage_groups.unrated_reason, usage_groups.rated_cost_currency
 
 ),
 
@@ -46,9 +48,10 @@ fct_usage_daily as (
 
     select
         md5(
-            cast(usage_date as varchar) || '|' || service || '|' || direction || '|' || carrier_id
-            || '|' || coalesce(destination_id, '') || '|' || coalesce(country_code, '') || '|' || coalesce(partner_id, '')
-            || '|' || quantity_unit || '|' || coalesce(unrated_reason, '') || '|' || coalesce(rated_cost_currency, '')
+            cast(usage_date as string) || '|' || service || '|' || direction || '|' || carrier_id
+            || '|' || coalesce(destination_id, '') || '|' || coalesce(country_code, '')
+            || '|' || coalesce(partner_id, '') || '|' || quantity_unit
+            || '|' || coalesce(unrated_reason, '') || '|' || coalesce(rated_cost_currency, '')
         ) as usage_daily_id,
         service,
         direction,

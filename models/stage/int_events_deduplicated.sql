@@ -1,5 +1,6 @@
--- One row per event: the latest word on it. At-least-once feeds repeat events; the source's own key and the feed say which
--- copies are the same event, and the one received last counts. Copies are counted, so that nothing vanishes unseen.
+-- One row per event: the latest word on it. At-least-once feeds repeat events; the source's own key and the
+-- feed say which copies are the same event, and the one received last counts. Copies are counted, so that
+-- nothing vanishes unseen.
 with
 
 records as (
@@ -15,7 +16,7 @@ records as (
 records_numbered as (
 
     select
-        records.*,
+        *,
         row_number() over (
             partition by feed, source_event_id
             order by received_at desc, loaded_at desc, file_id desc, record_number desc

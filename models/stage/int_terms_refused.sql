@@ -1,63 +1,147 @@
--- One row per term row that cannot be applied, and why: nothing is rated or charged by it. What depends on it is unrated
--- or uncharged with a reason of its own; everything else settles.
+-- One row per term row that cannot be applied, and why: nothing is rated or charged by it. What depends on it
+-- is unrated or uncharged with a reason of its own; everything else settles.
 with
+
+parties as (
+
+    select * from {{ ref('stg_terms__parties') }}
+
+),
+
+accounts as (
+
+    select * from {{ ref('stg_terms__accounts') }}
+
+),
+
+agreements as (
+
+    select * from {{ ref('stg_terms__agreements') }}
+
+),
+
+rating_terms as (
+
+    select * from {{ ref('stg_terms__rating_terms') }}
+
+),
+
+tolerances as (
+
+    select * from {{ ref('stg_terms__tolerances') }}
+
+),
+
+plans as (
+
+    select * from {{ ref('stg_terms__plans') }}
+
+),
+
+plan_tiers as (
+
+    select * from {{ ref('stg_terms__plan_tiers') }}
+
+),
+
+revenue_shares as (
+
+    select * from {{ ref('stg_terms__revenue_shares') }}
+
+),
+
+known_parties as (
+
+    select party_id from parties
+    where party_id is not null
+
+),
+
+known_partners as (
+
+    select party_id from parties
+    where party_id is not null and is_partner
+
+),
+
+known_agreements as (
+
+    select agreement_id from agreements
+    where agreement_id is not null
+
+),
+
+known_plans as (
+
+    select plan_id from plans
+    where plan_id is not null
+
+),
+
+plans_with_tiers as (
+
+    select plan_id from plan_tiers
+    where plan_id is not null
+
+),
 
 rows_refused as (
 
     select
         'parties' as terms_table,
-        party_id as term_id,
+        coalesce(party_id, '?') as term_id,
         refusal_reason
-    from {{ ref('stg_terms__parties') }}
+    from parties
     where refusal_reason is not null
     union all
     select
         'accounts' as terms_table,
-        account_id as term_id,
+        coalesce(account_id, '?') as term_id,
         refusal_reason
-    from {{ ref('stg_terms__accounts') }}
+    from accounts
     where refusal_reason is not null
     union all
     select
         'agreements' as terms_table,
-        agreement_id as term_id,
+        coalesce(agreement_id, '?') as term_id,
         refusal_reason
-    from {{ ref('stg_terms__agreements') }}
+    from agreements
     where refusal_reason is not null
     union all
     select
         'rating_terms' as terms_table,
-        agreement_id || ' ' || service || ' ' || direction as term_id,
+        coalesce(agreement_id, '?') || ' ' || coalesce(service, '?') || ' ' || coalesce(direction, '?')
+            as term_id,
         refusal_reason
-    from {{ ref('stg_terms__rating_terms') }}
+    from rating_terms
     where refusal_reason is not null
     union all
     select
         'tolerances' as terms_table,
-        agreement_id || ' ' || cause as term_id,
+        coalesce(agreement_id, '?') || ' ' || cause as term_id,
         refusal_reason
-    from {{ ref('stg_terms__tolerances') }}
+    from tolerances
     where refusal_reason is not null
     union all
     select
         'plans' as terms_table,
-        plan_id as term_id,
+        coalesce(plan_id, '?') as term_id,
         refusal_reason
-    from {{ ref('stg_terms__plans') }}
+    from plans
     where refusal_reason is not null
     union all
     select
         'plan_tiers' as terms_table,
-        plan_id || ' tier ' || coalesce(cast(tier_number as varchar), '?') as term_id,
+        coalesce(plan_id, '?') || ' tier ' || coalesce(cast(tier_number as string), '?') as term_id,
         refusal_reason
-    from {{ ref('stg_terms__plan_tiers') }}
+    from plan_tiers
     where refusal_reason is not null
     union all
     select
         'revenue_shares' as terms_table,
-        rule_id || ' ' || beneficiary_partner_id as term_id,
+        coalesce(rule_id, '?') || ' ' || coalesce(beneficiary_partner_id, '?') as term_id,
         refusal_reason
-    from {{ ref('stg_terms__revenue_shares') }}
+    from revenue_shares
     where refusal_reason is not null
 
 ),
@@ -66,61 +150,62 @@ references_missing as (
 
     select
         'accounts' as terms_table,
-        account_id as term_id,
+        coalesce(account_id, '?') as term_id,
         'party_unknown' as refusal_reason
-    from {{ ref('stg_terms__accounts') }}
-    where partner_id not in (select party_id from {{ ref('stg_terms__parties') }} where is_partner)
+    from accounts
+    where partner_id not in (select known_partners.party_id from known_partners)
     union all
     select
         'agreements' as terms_table,
-        agreement_id as term_id,
+        coalesce(agreement_id, '?') as term_id,
         'party_unknown' as refusal_reason
-    from {{ ref('stg_terms__agreements') }}
-    where party_id not in (select party_id from {{ ref('stg_terms__parties') }})
+    from agreements
+    where party_id not in (select known_parties.party_id from known_parties)
     union all
     select
         'rating_terms' as terms_table,
-        agreement_id || ' ' || service || ' ' || direction as term_id,
+        coalesce(agreement_id, '?') || ' ' || coalesce(service, '?') || ' ' || coalesce(direction, '?')
+            as term_id,
         'agreement_unknown' as refusal_reason
-    from {{ ref('stg_terms__rating_terms') }}
-    where agreement_id not in (select agreement_id from {{ ref('stg_terms__agreements') }})
+    from rating_terms
+    where agreement_id not in (select known_agreements.agreement_id from known_agreements)
     union all
     select
         'tolerances' as terms_table,
-        agreement_id || ' ' || cause as term_id,
+        coalesce(agreement_id, '?') || ' ' || cause as term_id,
         'agreement_unknown' as refusal_reason
-    from {{ ref('stg_terms__tolerances') }}
-    where agreement_id not in (select agreement_id from {{ ref('stg_terms__agreements') }})
+    from tolerances
+    where agreement_id not in (select known_agreements.agreement_id from known_agreements)
     union all
     select
         'plans' as terms_table,
-        plan_id as term_id,
+        coalesce(plan_id, '?') as term_id,
         'party_unknown' as refusal_reason
-    from {{ ref('stg_terms__plans') }}
-    where partner_id not in (select party_id from {{ ref('stg_terms__parties') }} where is_partner)
+    from plans
+    where partner_id not in (select known_partners.party_id from known_partners)
     union all
     select
         'plan_tiers' as terms_table,
-        plan_id || ' tier ' || coalesce(cast(tier_number as varchar), '?') as term_id,
+        coalesce(plan_id, '?') || ' tier ' || coalesce(cast(tier_number as string), '?') as term_id,
         'plan_unknown' as refusal_reason
-    from {{ ref('stg_terms__plan_tiers') }}
-    where plan_id not in (select plan_id from {{ ref('stg_terms__plans') }})
+    from plan_tiers
+    where plan_id not in (select known_plans.plan_id from known_plans)
     union all
     select
         'plans' as terms_table,
-        plan_id as term_id,
+        coalesce(plan_id, '?') as term_id,
         'plan_without_tiers' as refusal_reason
-    from {{ ref('stg_terms__plans') }}
-    where plan_id not in (select plan_id from {{ ref('stg_terms__plan_tiers') }})
+    from plans
+    where plan_id not in (select plans_with_tiers.plan_id from plans_with_tiers)
     union all
     select
         'revenue_shares' as terms_table,
-        rule_id || ' ' || beneficiary_partner_id as term_id,
+        coalesce(rule_id, '?') || ' ' || coalesce(beneficiary_partner_id, '?') as term_id,
         'party_unknown' as refusal_reason
-    from {{ ref('stg_terms__revenue_shares') }}
+    from revenue_shares
     where
-        beneficiary_partner_id not in (select party_id from {{ ref('stg_terms__parties') }} where is_partner)
-        or seller_partner_id not in (select party_id from {{ ref('stg_terms__parties') }} where is_partner)
+        beneficiary_partner_id not in (select known_partners.party_id from known_partners)
+        or seller_partner_id not in (select known_partners.party_id from known_partners)
 
 )
 

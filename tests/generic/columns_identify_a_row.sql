@@ -1,4 +1,5 @@
-{# Fails for each combination of the columns that stands on more than one row, or holds a null: the model would count money twice. #}
+{# Fails for each combination of the columns that stands on more than one row, or holds a null: the model
+   would count money twice. #}
 {% test columns_identify_a_row(model, columns) %}
 
 select

@@ -1,6 +1,14 @@
-with invoice_lines as (
+with
+
+invoice_lines as (
 
     select * from {{ source('carrier_invoices', 'native') }}
+
+),
+
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
 
 ),
 
@@ -55,7 +63,7 @@ select
         when invoice_date is null then 'invoice_date_unreadable'
         when billing_period_start_date is null then 'billing_period_unreadable'
         when invoiced_amount is null then 'amount_unreadable'
-        when invoice_currency not in (select currency_code from {{ ref('currencies') }})
+        when invoice_currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
         when line_type != 'usage' then null
         when service is null or direction is null or destination_name is null then 'destination_missing'

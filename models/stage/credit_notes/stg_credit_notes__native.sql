@@ -1,4 +1,12 @@
-with credit_notes as (
+with
+
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
+
+),
+
+credit_notes as (
 
     select
         'native' as feed,
@@ -20,7 +28,7 @@ copies_numbered as (
 
     -- A credit note that is sent twice is money only once.
     select
-        credit_notes.*,
+        *,
         row_number() over (
             partition by carrier_id, credit_note_number, cause order by loaded_at, file_id, record_number
         ) as copy_number
@@ -38,7 +46,7 @@ select
     case
         when credit_amount is null or credit_amount < 0 then 'amount_unreadable'
         when issue_date is null then 'issue_date_unreadable'
-        when credit_currency not in (select currency_code from {{ ref('currencies') }})
+        when credit_currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
         when copy_number > 1 then 'credit_note_repeated'
     end as refusal_reason,

@@ -1,4 +1,12 @@
-with fx_rates as (
+with
+
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
+
+),
+
+fx_rates as (
 
     select
         'native' as feed,
@@ -22,8 +30,9 @@ select
     case
         when rate_date is null then 'rate_date_unreadable'
         when fx_rate is null or fx_rate <= 0 then 'rate_unreadable'
-        when base_currency is null or base_currency != '{{ var("fx_base_currency") }}' then 'base_currency_not_supported'
-        when quote_currency not in (select currency_code from {{ ref('currencies') }})
+        when base_currency is null or base_currency != '{{ var("fx_base_currency") }}'
+            then 'base_currency_not_supported'
+        when quote_currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
     end as refusal_reason,
     fx_rate,

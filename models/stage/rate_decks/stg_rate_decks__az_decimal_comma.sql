@@ -24,7 +24,8 @@ deck_rows_read as (
         60 as rate_per_quantity,
         cast(0 as decimal(18, 8)) as connect_fee_amount,
         try_cast(effective_date as date) as effective_date,
-        -- The file does not say when it was received: it counts as received before its first day begins in any zone.
+        -- The file does not say when it was received: it counts as received before its first day begins in
+        -- any zone.
         cast(try_cast(effective_date as date) - interval 1 day as timestamp) as received_at,
         _loaded_at as loaded_at,
         _file_id as file_id,

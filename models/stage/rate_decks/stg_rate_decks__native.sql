@@ -13,7 +13,7 @@ deck_rows_read as (
         lower(trim(direction)) as direction,
         trim(deck_version) as deck_version,
         lower(trim(deck_kind)) as deck_kind,
-        coalesce(ltrim(trim(dial_code), '+'), '') as dial_code,
+        coalesce(trim(leading '+' from trim(dial_code)), '') as dial_code,
         trim(destination_name) as destination_name,
         coalesce(lower(trim(change_type)) = 'closed', false) as is_closed,
         upper(trim(rate_currency)) as rate_currency,

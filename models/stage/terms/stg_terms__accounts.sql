@@ -13,13 +13,13 @@ with accounts as (
 neighbours_seen as (
 
     select
-        accounts.*,
+        *,
         max(valid_until_date) over (
-            partition by account_id order by valid_from_date, valid_until_date
+            partition by account_id order by valid_from_date nulls last, valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date,
         lead(valid_from_date) over (
-            partition by account_id order by valid_from_date, valid_until_date
+            partition by account_id order by valid_from_date nulls last, valid_until_date
         ) as next_from_date
     from accounts
 

@@ -1,4 +1,12 @@
-with agreements as (
+with
+
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
+
+),
+
+agreements as (
 
     select
         trim(agreement_id) as agreement_id,
@@ -22,13 +30,13 @@ with agreements as (
 neighbours_seen as (
 
     select
-        agreements.*,
+        *,
         max(valid_until_date) over (
-            partition by party_id, party_role order by valid_from_date, valid_until_date
+            partition by party_id, party_role order by valid_from_date nulls last, valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date,
         lead(valid_from_date) over (
-            partition by party_id, party_role order by valid_from_date, valid_until_date
+            partition by party_id, party_role order by valid_from_date nulls last, valid_until_date
         ) as next_from_date,
         count(*) over (partition by agreement_id) as same_agreement_count
     from agreements
@@ -46,7 +54,7 @@ select
         when agreement_id is null or party_id is null then 'key_missing'
         when same_agreement_count > 1 then 'agreement_repeated'
         when party_role not in ('carrier', 'partner') then 'party_role_unknown'
-        when currency is null or currency not in (select currency_code from {{ ref('currencies') }})
+        when currency is null or currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
         when not {{ is_time_zone('time_zone') }} then 'time_zone_unknown'
         when rounding_mode not in ('half_up', 'half_even', 'up', 'down') then 'rounding_mode_unknown'

@@ -14,9 +14,9 @@ with plan_tiers as (
 neighbours_seen as (
 
     select
-        plan_tiers.*,
-        lag(up_to_quantity) over (partition by plan_id order by tier_number) as previous_up_to_quantity,
-        row_number() over (partition by plan_id order by tier_number) as tier_position,
+        *,
+        lag(up_to_quantity) over (partition by plan_id order by tier_number nulls last) as previous_up_to_quantity,
+        row_number() over (partition by plan_id order by tier_number nulls last) as tier_position,
         count(*) over (partition by plan_id) as tier_count
     from plan_tiers
 

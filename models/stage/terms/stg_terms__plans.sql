@@ -22,15 +22,15 @@ with plans as (
 neighbours_seen as (
 
     select
-        plans.*,
+        *,
         max(valid_until_date) over (
             partition by partner_id, service, direction, country_code
-            order by valid_from_date, valid_until_date
+            order by valid_from_date nulls last, valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date,
         lead(valid_from_date) over (
             partition by partner_id, service, direction, country_code
-            order by valid_from_date, valid_until_date
+            order by valid_from_date nulls last, valid_until_date
         ) as next_from_date,
         count(*) over (partition by plan_id) as same_plan_count
     from plans

@@ -40,7 +40,7 @@ neighbours_seen as (
         concurrent_shares_summed.concurrent_share_ratio,
         max(revenue_shares.valid_until_date) over (
             partition by revenue_shares.rule_id, revenue_shares.beneficiary_partner_id
-            order by revenue_shares.valid_from_date, revenue_shares.valid_until_date
+            order by revenue_shares.valid_from_date nulls last, revenue_shares.valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date
     from revenue_shares

@@ -10,8 +10,8 @@ calls_read as (
         'twilio_calls' as feed,
         trim(sid) as source_event_id,
         'voice' as service,
-        -- Twilio names the product inside the direction: outbound-api, outbound-dial, trunking-terminating (to the
-        -- telephone network), trunking-originating (from it).
+        -- Twilio names the product inside the direction: outbound-api, outbound-dial, trunking-terminating
+        -- (to the telephone network), trunking-originating (from it).
         case
             when direction like 'outbound%' or direction = 'trunking-terminating' then 'outbound'
             when direction in ('inbound', 'trunking-originating') then 'inbound'
@@ -19,8 +19,8 @@ calls_read as (
         end as direction,
         trim(account_sid) as account_id,
         'twilio' as carrier_id,
-        ltrim(trim("from"), '+') as origin,
-        ltrim(trim("to"), '+') as destination,
+        trim(leading '+' from trim({{ quoted('from') }})) as origin,
+        trim(leading '+' from trim({{ quoted('to') }})) as destination,
         case status
             when 'completed' then 'answered'
             when 'no-answer' then 'no_answer'
@@ -32,10 +32,12 @@ calls_read as (
         end as event_status,
         'second' as quantity_unit,
         upper(trim(price_unit)) as vendor_currency,
-        -- An unanswered call has no duration; a completed one without it is not final yet and must not pass as free.
+        -- An unanswered call has no duration; a completed one without it is not final yet and must not pass
+        -- as free.
         case
             when duration is not null then try_cast(duration as decimal(18, 3))
-            when status in ('busy', 'failed', 'no-answer', 'canceled', 'queued', 'ringing', 'in-progress') then 0
+            when status in ('busy', 'failed', 'no-answer', 'canceled', 'queued', 'ringing', 'in-progress')
+                then 0
         end as quantity,
         -- The price is money out of the account, so it is negative; the house keeps costs positive.
         -try_cast(price as decimal(18, 8)) as vendor_amount,

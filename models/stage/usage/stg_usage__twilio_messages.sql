@@ -16,8 +16,8 @@ messages_read as (
         end as direction,
         trim(account_sid) as account_id,
         'twilio' as carrier_id,
-        ltrim(trim("from"), '+') as origin,
-        ltrim(trim("to"), '+') as destination,
+        trim(leading '+' from trim({{ quoted('from') }})) as origin,
+        trim(leading '+' from trim({{ quoted('to') }})) as destination,
         case
             when status in ('delivered', 'undelivered') then status
             when status = 'received' then 'delivered'

@@ -1,0 +1,33 @@
+-- Fails if the share costs of the usage groups do not add up to what the partners are owed: margins would be
+-- shown before shares that have to be paid.
+{{ config(meta={'dagster': {'ref': {'name': 'int_share_costs_allocated', 'package': 'tollgate'}}}) }}
+with
+
+shares_summed as (
+
+    select
+        share_currency,
+        sum(allocated_amount) as allocated_amount
+    from {{ ref('int_shares_allocated') }}
+    group by share_currency
+
+),
+
+costs_summed as (
+
+    select
+        share_currency,
+        sum(share_amount) as share_amount
+    from {{ ref('int_share_costs_allocated') }}
+    group by share_currency
+
+)
+
+select
+    coalesce(shares_summed.share_currency, costs_summed.share_currency) as share_currency,
+    shares_summed.allocated_amount,
+    costs_summed.share_amount
+from shares_summed
+full outer join costs_summed
+    on shares_summed.share_currency = costs_summed.share_currency
+where coalesce(shares_summed.allocated_amount, 0) != coalesce(costs_summed.share_amount, 0)

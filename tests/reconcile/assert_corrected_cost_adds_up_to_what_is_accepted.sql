@@ -1,0 +1,116 @@
+-- Fails if the corrected costs behind an invoice line do not add up to what we accept of it, or a rated group
+-- has none: margins would be counted from a cost that nobody pays.
+{{ config(meta={'dagster': {'ref': {'name': 'int_costs_corrected', 'package': 'tollgate'}}}) }}
+with
+
+usage_groups as (
+
+    select * from {{ ref('int_usage_aggregated') }}
+    where rating_status = 'rated'
+
+),
+
+groups_counted as (
+
+    select
+        usage_groups.usage_group_id,
+        count(corrected.usage_group_id) as corrected_count
+    from usage_groups
+    left join {{ ref('int_costs_corrected') }} as corrected
+        on usage_groups.usage_group_id = corrected.usage_group_id
+    group by usage_groups.usage_group_id
+
+),
+
+disputed as (
+
+    select
+        components.invoice_line_id,
+        sum(components.component_variance_amount) as disputed_amount
+    from {{ ref('int_variances_bridged') }} as components
+    inner join {{ ref('int_disputes_raised') }} as disputes
+        on
+            components.invoice_id = disputes.invoice_id
+            and components.cause = disputes.cause
+    group by components.invoice_line_id
+
+),
+
+line_costs as (
+
+    select
+        expected.invoice_line_id,
+        sum(expected.rated_cost_amount) as rated_cost_amount
+    from {{ ref('int_costs_expected') }} as expected
+    where expected.invoice_line_id is not null
+    group by expected.invoice_line_id
+
+),
+
+-- By currency: a line is accepted in the currency of its invoice. Where the usage behind a line cost nothing
+-- there is nothing to lay its amount on.
+amounts_right as (
+
+    select
+        invoice_lines.carrier_id,
+        invoice_lines.invoice_currency as currency,
+        invoice_lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as amount
+    from {{ ref('int_invoice_lines_matched') }} as invoice_lines
+    inner join line_costs
+        on invoice_lines.invoice_line_id = line_costs.invoice_line_id
+    left join disputed
+        on invoice_lines.invoice_line_id = disputed.invoice_line_id
+    where line_costs.rated_cost_amount > 0
+    union all
+    select
+        carrier_id,
+        rated_cost_currency as currency,
+        rated_cost_amount as amount
+    from {{ ref('int_costs_expected') }}
+    where invoice_line_id is null
+
+),
+
+amounts_right_summed as (
+
+    select
+        carrier_id,
+        currency,
+        sum(amount) as amount
+    from amounts_right
+    group by carrier_id, currency
+
+),
+
+corrected_summed as (
+
+    select
+        usage_groups.carrier_id,
+        corrected.corrected_cost_currency as currency,
+        sum(corrected.corrected_cost_amount) as corrected_cost_amount
+    from {{ ref('int_costs_corrected') }} as corrected
+    inner join usage_groups
+        on corrected.usage_group_id = usage_groups.usage_group_id
+    group by usage_groups.carrier_id, corrected.corrected_cost_currency
+
+)
+
+select
+    'group ' || usage_group_id as offender,
+    1 as right_amount,
+    corrected_count as corrected_amount
+from groups_counted
+where corrected_count != 1
+
+union all
+
+select
+    coalesce(amounts_right_summed.carrier_id, corrected_summed.carrier_id) as offender,
+    amounts_right_summed.amount as right_amount,
+    corrected_summed.corrected_cost_amount as corrected_amount
+from amounts_right_summed
+full outer join corrected_summed
+    on
+        amounts_right_summed.carrier_id = corrected_summed.carrier_id
+        and amounts_right_summed.currency = corrected_summed.currency
+where coalesce(amounts_right_summed.amount, 0) != coalesce(corrected_summed.corrected_cost_amount, 0)

@@ -1,0 +1,30 @@
+-- Fails if a dispute claims another sum than the components of its invoice and cause, or is not a claim at
+-- all: the carrier would refuse it, and rightly.
+{{ config(meta={'dagster': {'ref': {'name': 'int_disputes_raised', 'package': 'tollgate'}}}) }}
+with
+
+components_summed as (
+
+    select
+        invoice_id,
+        cause,
+        sum(component_variance_amount) as component_variance_amount
+    from {{ ref('int_variances_bridged') }}
+    group by invoice_id, cause
+
+)
+
+select
+    disputes.dispute_id,
+    disputes.dispute_amount,
+    disputes.open_amount,
+    components_summed.component_variance_amount
+from {{ ref('int_disputes_raised') }} as disputes
+left join components_summed
+    on
+        disputes.invoice_id = components_summed.invoice_id
+        and disputes.cause = components_summed.cause
+where
+    components_summed.component_variance_amount is distinct from disputes.dispute_amount
+    or disputes.dispute_amount <= 0
+    or disputes.open_amount not between 0 and disputes.dispute_amount

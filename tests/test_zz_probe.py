@@ -1,2 +1,0 @@
-def test_p(dbt_project):
-    print(len(dbt_project.compiled), dbt_project.deprecations)
