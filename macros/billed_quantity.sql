@@ -7,7 +7,9 @@
         when {{ quantity }} <= 0 then cast(0 as decimal(18, 3))
         when {{ quantity }} <= {{ minimum }} then cast({{ minimum }} as decimal(18, 3))
         when {{ method }} = 'whole_duration' then {{ ceil_to_multiple(quantity, increment) }}
-        else cast({{ minimum }} as decimal(18, 3)) + {{ ceil_to_multiple('(' ~ quantity ~ ' - ' ~ minimum ~ ')', increment) }}
+        else cast(
+            {{ minimum }} + {{ ceil_to_multiple('(' ~ quantity ~ ' - ' ~ minimum ~ ')', increment) }} as decimal(18, 3)
+        )
     end
 {%- endmacro %}
 

@@ -1,6 +1,6 @@
 {# The only division of money and, with a denominator of 1, the only rounding (round_money). Exact: both sides become
    integers, the quotient is rounded once from its true remainder, never from an already rounded decimal.
-   numerator    exact amount
+   numerator    exact amount below 10^14; a larger one is an error, never a wrapped or rounded one
    denominator  positive whole number
    decimals     0 to 12: a number or a column
    mode         half_up (ties away from zero), half_even, up (away from zero), down (toward zero): a string or a column
@@ -16,7 +16,8 @@
     {{ divide_and_round(amount, 1, decimals, mode) }}
 {%- endmacro %}
 
-{# An amount times by / per, rounded once. `by` and `per` are alike (two quantities, two rates) with at most `factor_decimals` decimals. #}
+{# An amount times by / per, rounded once. `by` and `per` are alike (two quantities, two rates) with at most `factor_decimals`
+   decimals; amount times `by` stays below 10^18 (8 decimals) or 10^23 (3), or it is an error. #}
 {% macro scale_money(amount, by, per, decimals, mode="'half_up'", factor_decimals=8) -%}
     {{ round_units(
         '(' ~ to_units(amount) ~ ' * ' ~ factor_units(by, factor_decimals) ~ ')',

@@ -81,8 +81,8 @@ statements_totalled as (
     select
         both_sides_joined.partner_id || ':' || {{ month_name_of('both_sides_joined.period_start_date') }}
         || ':' || both_sides_joined.statement_currency as statement_id,
-        agreements.agreement_id || ':' || {{ month_name_of('both_sides_joined.period_start_date') }}
-            as billing_period_id,
+        coalesce(agreements.agreement_id, both_sides_joined.partner_id)
+        || ':' || {{ month_name_of('both_sides_joined.period_start_date') }} as billing_period_id,
         both_sides_joined.*,
         greatest(
             both_sides_joined.charge_amount + both_sides_joined.tax_amount
@@ -92,14 +92,25 @@ statements_totalled as (
             both_sides_joined.revenue_share_amount
             - both_sides_joined.charge_amount - both_sides_joined.tax_amount, 0
         ) as payable_amount,
-        {{ add_days(next_month_of('both_sides_joined.period_start_date'), 'agreements.payment_days') }}
+        {{ add_days(
+            next_month_of('both_sides_joined.period_start_date'), 'coalesce(agreements.payment_days, 30)'
+        ) }}
             as due_date
     from both_sides_joined
-    inner join agreements
+    -- The agreement of the month, the later one where it changed within; money owed to a partner without one
+    -- is still owed.
+    left join agreements
         on
             both_sides_joined.partner_id = agreements.party_id
             and both_sides_joined.period_start_date >= {{ month_of('agreements.valid_from_date') }}
             and both_sides_joined.period_start_date < agreements.valid_until_date
+    qualify row_number() over (
+        partition by
+            both_sides_joined.partner_id,
+            both_sides_joined.period_start_date,
+            both_sides_joined.statement_currency
+        order by agreements.valid_from_date desc
+    ) = 1
 
 )
 

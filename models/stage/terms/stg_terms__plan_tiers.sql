@@ -15,7 +15,8 @@ neighbours_seen as (
 
     select
         *,
-        lag(up_to_quantity) over (partition by plan_id order by tier_number nulls last) as previous_up_to_quantity,
+        lag(up_to_quantity) over (partition by plan_id order by tier_number nulls last)
+            as previous_up_to_quantity,
         row_number() over (partition by plan_id order by tier_number nulls last) as tier_position,
         count(*) over (partition by plan_id) as tier_count
     from plan_tiers
