@@ -1,15 +1,16 @@
 {# Why a deck row that was read cannot be used, or null. One rule for every feed, over the house's own column names. #}
-{% macro deck_refusal_reason() -%}
+{% macro deck_refusal_reason(currency_is_known='true') -%}
     case
         when deck_kind not in ('full', 'amendment') then 'deck_kind_unknown'
         when effective_date is null then 'effective_date_unreadable'
         when received_at is null then 'received_at_unreadable'
-        when try_cast(dial_code as bigint) is null and dial_code != '' then 'dial_code_unreadable'
+        when dial_code != '' and not {{ is_digits('dial_code') }} then 'dial_code_unreadable'
         when is_closed then null
         when rate_amount is null or rate_amount < 0 then 'rate_unreadable'
         -- A ninth decimal would be rounded away unseen.
         when try_cast(rate_text as decimal(38, 18)) != rate_amount then 'rate_has_more_than_8_decimals'
         when rate_currency is null then 'rate_currency_missing'
+        when not ({{ currency_is_known }}) then 'rate_currency_unknown'
         when rate_per_quantity is null or rate_per_quantity <= 0 then 'rate_per_quantity_unreadable'
         when rate_unit is null or rate_unit not in ('second', 'segment', 'message') then 'rate_unit_unknown'
         when connect_fee_amount is null or connect_fee_amount < 0 then 'connect_fee_unreadable'

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import redirect_stdout
+from datetime import datetime
 from pathlib import Path
 
 import click
+import duckdb
 from rich.console import Console
 
 from orchestration import settings, terms
@@ -31,8 +33,15 @@ def main() -> None:
     """
 
 
+def _month(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        return f"{datetime.strptime(value, '%Y-%m'):%Y-%m}"
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no month; write it as 2026-10") from None
+
+
 @main.command()
-@click.option("--month", default="2026-10", show_default=True, help="Month to simulate, YYYY-MM.")
+@click.option("--month", callback=_month, default="2026-10", show_default=True, help="Month to simulate, YYYY-MM.")
 @click.option("--events", default=200_000, show_default=True, type=click.IntRange(min=1000), help="Events to write.")
 @click.option("--seed", default=7, show_default=True, help="The same seed writes the same files.")
 def simulate(month: str, events: int, seed: int) -> None:
@@ -44,7 +53,13 @@ def simulate(month: str, events: int, seed: int) -> None:
 
 
 @main.command()
-@click.option("--events", default=200_000, show_default=True, help="Size of the demo month, where landing is empty.")
+@click.option(
+    "--events",
+    default=200_000,
+    show_default=True,
+    type=click.IntRange(min=1000),
+    help="Size of the demo month, where landing is empty.",
+)
 def run(events: int) -> None:
     """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish."""
     home = settings.home()
@@ -89,10 +104,13 @@ def ui(port: int) -> None:
 def _run_job(home: settings.Home, name: str) -> None:
     """Run a job in this process and say what came out; `tollgate ui` shows its history."""
     settings.prepare_environment(home)
+    _require_free(home)
     try:
         terms.hand_to_dbt()
     except terms.TermsError as error:
         _stop(str(error))
+    # A verdict of an earlier run must not pass for the reason why this one failed.
+    (home.reports / "gate.json").unlink(missing_ok=True)
     with console.status("starting Dagster and dbt"):
         import dagster as dg
 
@@ -130,6 +148,15 @@ def _run_job(home: settings.Home, name: str) -> None:
             changed_tables=sum(len(fact["changed tables"].value) for fact in facts if "changed tables" in fact),
         ),
     )
+
+
+def _require_free(home: settings.Home) -> None:
+    """DuckDB has one writer: a second run would fail in the middle, so it does not begin."""
+    try:
+        duckdb.connect(str(home.warehouse)).close()
+    except duckdb.IOException as error:
+        click.echo(f"tollgate: the warehouse is in use, probably by another run; try again later ({error})", err=True)
+        raise SystemExit(1) from None
 
 
 def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:

@@ -44,7 +44,11 @@ def files_landed(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> d
     landing = warehouse.home.landing
     if not landing.is_dir():
         return dg.SkipReason(f"{landing} does not exist; create it and drop files into <kind>/<feed>/")
-    files = sorted(path for path in landing.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(
+        path
+        for path in landing.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in (".tmp", ".part")
+    )
     if not files:
         return dg.SkipReason(f"{landing} holds no files")
     newest = max(file.stat().st_mtime for file in files)

@@ -49,16 +49,16 @@ class Home:
 
 def home() -> Home:
     """The home named by TOLLGATE_HOME, by default `data/` in the project."""
-    return Home(Path(os.environ.get("TOLLGATE_HOME", PROJECT_DIR / "data")).resolve())
+    return Home(Path(os.environ.get("TOLLGATE_HOME") or PROJECT_DIR / "data").resolve())
 
 
 def terms_dir() -> Path:
     """The terms named by TOLLGATE_TERMS (a folder of CSV files), by default those of the demo."""
-    return Path(os.environ.get("TOLLGATE_TERMS", PROJECT_DIR / "seeds" / "terms")).resolve()
+    return Path(os.environ.get("TOLLGATE_TERMS") or PROJECT_DIR / "seeds" / "terms").resolve()
 
 
 def uses_demo_terms() -> bool:
-    return "TOLLGATE_TERMS" not in os.environ
+    return not os.environ.get("TOLLGATE_TERMS")
 
 
 DAGSTER_YAML = """\

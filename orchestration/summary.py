@@ -20,7 +20,8 @@ from orchestration.ingest import unclaimed
 SETTLED = "period_start_date in (select period_start_date from settle.fct_carrier_settlements)"
 CARRIERS = f"""
     select carrier_id, strftime(period_start_date, '%Y-%m'), settlement_currency, invoiced_amount, rated_amount,
-        variance_amount, disputed_amount, payable_amount
+        variance_amount, disputed_amount, withheld_amount, credited_amount, payable_amount,
+        strftime(due_date, '%Y-%m-%d')
     from settle.fct_carrier_settlements where {SETTLED} order by period_start_date, carrier_id
 """
 CAUSES = """
@@ -57,6 +58,10 @@ UNRATED = """
         sum(at_risk_amount) as at_risk
     from settle.fct_usage_daily where unrated_event_count > 0
     group by unrated_reason, carrier_id, at_risk_currency order by at_risk desc nulls last, events desc
+"""
+UNCHARGED = """
+    select uncharged_reason, coalesce(partner_id, 'no partner'), service, sum(uncharged_event_count) as events
+    from settle.fct_usage_daily where uncharged_event_count > 0 group by all order by events desc
 """
 EVENTS = """
     select sum(event_count), sum(rated_event_count), sum(not_charged_event_count), sum(unrated_event_count)
@@ -117,11 +122,11 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
                 return "unknown"
             return f"{amount:,.{decimals.get(currency, 2)}f}"
 
-        table = _table("Carriers", "carrier", "month", "", "invoiced", "expected", "variance", "disputed", "to pay")
-        for carrier, month, currency, *amounts in rows(CARRIERS):
-            table.add_row(carrier, month, currency, *(money(amount, currency) for amount in amounts))
+        table = _table("Carriers", "carrier", "month", "", "invoiced", "expected", "variance", "disputed", "withheld", "credited", "to pay", "due")
+        for carrier, month, currency, *amounts, due in rows(CARRIERS):
+            table.add_row(carrier, month, currency, *(money(amount, currency) for amount in amounts), due)
         for carrier, month, currency, amount in rows(ACCRUALS):
-            table.add_row(carrier, month, currency, "not yet", money(amount, currency), "", "", "accrued")
+            table.add_row(carrier, month, currency, "not yet", money(amount, currency), "", "", "", "", "accrued")
         console.print(table)
 
         table = _table("Variance by cause", "carrier", "", "cause", "lines", "amount")
@@ -158,6 +163,8 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
                 f"  {count:,} unrated: {reason}, {carrier}; money at risk {money(at_risk, currency)} {currency}",
                 highlight=False,
             )
+        for reason, partner, service, count in rows(UNCHARGED):
+            console.print(f"  {count:,} not charged to anyone: {reason}, {partner}, {service}", highlight=False)
     _print_held_back(home, console)
     manifest = json.loads((home.published / "manifest.json").read_text())
     console.print(f"\n{news}", highlight=False)
@@ -184,6 +191,11 @@ def print_status(home: settings.Home, console: Console) -> None:
     """Files, what is held back, what is published."""
     if not home.warehouse.exists():
         console.print(f"{home.root} holds no warehouse yet: run `tollgate run`", soft_wrap=True)
+        return
+    try:
+        duckdb.connect(str(home.warehouse), read_only=True).close()
+    except duckdb.IOException:
+        console.print("a run is under way: it holds the warehouse; ask again when it is done", soft_wrap=True)
         return
     table = _table("Files", "feed", "loaded", "repeated", "failed", "rows", "quarantined", "last load (UTC)")
     for feed, *counts, last_load in _rows(home, FILES):
@@ -227,11 +239,11 @@ def _rows(home: settings.Home, query: str) -> list[tuple[Any, ...]]:
     """Rows of the warehouse; none where the table was never built, because a run stopped before it."""
     if not home.warehouse.exists():
         return []
-    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
-        try:
+    try:
+        with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
             return warehouse.execute(query).fetchall()
-        except duckdb.CatalogException:
-            return []
+    except duckdb.CatalogException:
+        return []
 
 
 def _rows_text(count: int) -> str:

@@ -1,9 +1,13 @@
 {# Time zones and the parsing of times. An instant is a timestamp in UTC without a zone. #}
 
-{# ISO 8601 text to an instant; null where it is none. Text without an offset is UTC. #}
+{# ISO 8601 text to an instant; null where it is none, or where it has neither Z nor an offset: a local time would land in
+   the wrong day unseen. #}
 {% macro parse_instant(text) -%} {{ adapter.dispatch('parse_instant')(text) }} {%- endmacro %}
 {% macro default__parse_instant(text) -%}
-    (try_cast({{ text }} as timestamp with time zone) at time zone 'UTC')
+    case
+        when regexp_matches({{ text }}, '[0-9]:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)? ?([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$')
+            then (try_cast({{ text }} as timestamp with time zone) at time zone 'UTC')
+    end
 {%- endmacro %}
 {% macro spark__parse_instant(text) -%} try_to_timestamp({{ text }}) {%- endmacro %}
 

@@ -28,14 +28,8 @@ accounts as (
 
 agreements as (
 
-    select
-        agreement_id,
-        party_id,
-        time_zone,
-        {{ to_instant('valid_from_date', 'time_zone') }} as valid_from_at,
-        {{ to_instant('valid_until_date', 'time_zone') }} as valid_until_at
-    from {{ ref('stg_terms__agreements') }}
-    where party_role = 'partner' and refusal_reason is null
+    select * from {{ ref('int_agreements_resolved') }}
+    where party_role = 'partner'
 
 ),
 
@@ -83,10 +77,33 @@ events_with_partners as (
 ),
 
 -- From the specific to the general: the plan of the destination's country, else the plan of every country.
+-- A refused plan keeps its place: what it would have charged is uncharged, not charged by the next more general plan.
+refused_plans as (
+
+    select
+        terms.partner_id,
+        terms.service,
+        terms.direction,
+        terms.country_code,
+        min(terms.valid_from_date) as valid_from_date,
+        max(terms.valid_until_date) as valid_until_date
+    from {{ ref('stg_terms__plans') }} as terms
+    left join plans
+        on terms.plan_id = plans.plan_id
+    where plans.plan_id is null
+    group by terms.partner_id, terms.service, terms.direction, terms.country_code
+
+),
+
 plans_chosen as (
 
     select
         events_with_partners.*,
+        case
+            when country_plans.plan_id is not null then false
+            when refused_country_plans.partner_id is not null then true
+            else general_plans.plan_id is null and refused_general_plans.partner_id is not null
+        end as is_plan_refused,
         coalesce(country_plans.plan_id, general_plans.plan_id) as plan_id,
         coalesce(country_plans.charged_on, general_plans.charged_on) as charged_on,
         coalesce(country_plans.quantity_unit, general_plans.quantity_unit) as plan_quantity_unit,
@@ -109,6 +126,22 @@ plans_chosen as (
             and general_plans.country_code = '*'
             and events_with_partners.partner_local_date >= general_plans.valid_from_date
             and events_with_partners.partner_local_date < general_plans.valid_until_date
+    left join refused_plans as refused_country_plans
+        on
+            events_with_partners.partner_id = refused_country_plans.partner_id
+            and events_with_partners.service = refused_country_plans.service
+            and events_with_partners.direction = refused_country_plans.direction
+            and events_with_partners.country_code = refused_country_plans.country_code
+            and events_with_partners.partner_local_date >= refused_country_plans.valid_from_date
+            and events_with_partners.partner_local_date < refused_country_plans.valid_until_date
+    left join refused_plans as refused_general_plans
+        on
+            events_with_partners.partner_id = refused_general_plans.partner_id
+            and events_with_partners.service = refused_general_plans.service
+            and events_with_partners.direction = refused_general_plans.direction
+            and refused_general_plans.country_code = '*'
+            and events_with_partners.partner_local_date >= refused_general_plans.valid_from_date
+            and events_with_partners.partner_local_date < refused_general_plans.valid_until_date
 
 ),
 
@@ -119,6 +152,7 @@ statuses_given as (
         case
             when partner_id is null then 'unknown_account'
             when partner_agreement_id is null then 'no_agreement'
+            when is_plan_refused then 'plan_refused'
             when plan_id is null then 'no_plan'
             when plan_quantity_unit != quantity_unit then 'quantity_unit_differs'
         end as uncharged_reason,
@@ -133,7 +167,7 @@ events_attributed as (
         event_id,
         partner_id,
         partner_agreement_id,
-        plan_id,
+        case when not is_plan_refused then plan_id end as plan_id,
         case
             when uncharged_reason is not null then 'uncharged'
             when is_charged then 'charged'

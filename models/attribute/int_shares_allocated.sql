@@ -36,9 +36,10 @@ rules_applied as (
         share_rules.rule_id,
         share_rules.beneficiary_partner_id,
         share_rules.share_ratio,
+        -- All rules of a group are rounded together: rounded one by one they could give away more than there is.
         sum(share_rules.share_ratio) over (
-            partition by revenue.billing_period_id, revenue.service, share_rules.rule_id
-        ) as rule_share_ratio
+            partition by revenue.billing_period_id, revenue.service
+        ) as group_share_ratio
     from revenue
     inner join share_rules
         on
@@ -54,8 +55,8 @@ shares_rounded as (
     select
         *,
         {{ round_money(
-            multiply_exactly('gross_amount', 'rule_share_ratio'), 'line_rounding_decimals', 'rounding_mode'
-        ) }} as shared_amount
+            multiply_exactly('gross_amount', 'group_share_ratio'), 'line_rounding_decimals', 'rounding_mode'
+        ) }} as group_shared_amount
     from rules_applied
 
 ),
@@ -63,8 +64,8 @@ shares_rounded as (
 shares_allocated as (
 
     {{ allocate(
-        source='shares_rounded', total='shared_amount', weight='share_ratio',
-        group_by='transaction_group_id, rule_id', tie_break='beneficiary_partner_id',
+        source='shares_rounded', total='group_shared_amount', weight='share_ratio',
+        group_by='transaction_group_id', tie_break='rule_id, beneficiary_partner_id',
         decimals='line_rounding_decimals', into='allocated_amount'
     ) }}
 
@@ -82,7 +83,8 @@ select
     charge_currency as share_currency,
     share_ratio,
     gross_amount,
-    shared_amount,
+    cast(sum(allocated_amount) over (partition by transaction_group_id, rule_id) as {{ exact_amount() }})
+        as shared_amount,
     allocated_amount,
     period_start_date
 from shares_allocated

@@ -36,7 +36,7 @@ rate_decks as (
 
 carriers as (
 
-    select party_id
+    select distinct party_id
     from {{ ref('stg_terms__parties') }}
     where is_carrier
 
@@ -140,6 +140,7 @@ events_with_terms as (
         rate_decks.rate_currency,
         rate_decks.rate_unit,
         rate_decks.rate_amount,
+        rate_decks.is_refused as is_rate_refused,
         rate_decks.rate_per_quantity,
         rate_decks.connect_fee_amount,
         calling_codes.country_code,
@@ -207,6 +208,7 @@ statuses_given as (
                 events_with_terms.deck_row_id is null and codes_not_yet_effective.event_id is not null
                 then 'rate_not_yet_effective'
             when events_with_terms.deck_row_id is null then 'no_rate'
+            when events_with_terms.is_rate_refused then 'rate_refused'
             when events_with_terms.rate_currency != events_with_terms.agreement_currency
                 then 'rate_currency_differs'
             when events_with_terms.rate_unit != events_with_terms.quantity_unit then 'quantity_unit_differs'

@@ -4,13 +4,28 @@
 -- effective date in the agreement's zone, or from receipt if that is later.
 with
 
-deck_rows as (
+deck_rows_staged as (
 
     select * from {{ ref('stg_rate_decks__native') }}
-    where refusal_reason is null
     union all
     select * from {{ ref('stg_rate_decks__az_decimal_comma') }}
-    where refusal_reason is null
+
+),
+
+-- A code whose rate cannot be read still says that the shorter codes do not apply: its events are unrated with a reason, instead
+-- of being rated by their neighbour.
+deck_rows as (
+
+    select
+        *,
+        refusal_reason is not null as is_refused
+    from deck_rows_staged
+    where
+        refusal_reason is null
+        or refusal_reason in (
+            'rate_unreadable', 'rate_has_more_than_8_decimals', 'rate_currency_missing', 'rate_currency_unknown',
+            'rate_per_quantity_unreadable', 'rate_unit_unknown', 'connect_fee_unreadable'
+        )
 
 ),
 
@@ -38,14 +53,44 @@ deck_rows_timed as (
 
 ),
 
--- The same code twice from the same instant: the row received last counts.
-deck_rows_deduplicated as (
+-- A full deck that was corrected for the same day replaces all of the deck that it corrects, not only the codes that it repeats.
+last_full_decks as (
 
     select *
     from deck_rows_timed
+    where deck_kind = 'full'
+    qualify row_number() over (
+        partition by carrier_id, service, direction, applies_from_at
+        order by received_at desc, loaded_at desc, file_id desc, record_number desc
+    ) = 1
+
+),
+
+deck_rows_in_force as (
+
+    select deck_rows_timed.*
+    from deck_rows_timed
+    left join last_full_decks
+        on
+            deck_rows_timed.carrier_id = last_full_decks.carrier_id
+            and deck_rows_timed.service = last_full_decks.service
+            and deck_rows_timed.direction = last_full_decks.direction
+            and deck_rows_timed.applies_from_at = last_full_decks.applies_from_at
+    where
+        last_full_decks.carrier_id is null
+        or (deck_rows_timed.deck_kind = 'full' and deck_rows_timed.deck_version is not distinct from last_full_decks.deck_version)
+        or (deck_rows_timed.deck_kind = 'amendment' and deck_rows_timed.received_at >= last_full_decks.received_at)
+
+),
+
+-- The same code twice from the same instant: the row received last counts, of those that can be read.
+deck_rows_deduplicated as (
+
+    select *
+    from deck_rows_in_force
     qualify row_number() over (
         partition by carrier_id, service, direction, dial_code, applies_from_at
-        order by received_at desc, loaded_at desc, file_id desc, record_number desc
+        order by is_refused, received_at desc, loaded_at desc, file_id desc, record_number desc
     ) = 1
 
 ),
@@ -134,6 +179,7 @@ rate_decks_resolved as (
         rate_amount,
         rate_per_quantity,
         connect_fee_amount,
+        is_refused,
         applies_from_at,
         applies_until_at
     from intervals_closed

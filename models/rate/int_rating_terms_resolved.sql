@@ -5,7 +5,7 @@ with
 
 agreements as (
 
-    select * from {{ ref('stg_terms__agreements') }}
+    select * from {{ ref('int_agreements_resolved') }}
     where party_role = 'carrier'
 
 ),
@@ -42,14 +42,13 @@ rating_terms_resolved as (
         agreements.line_rounding_decimals,
         rating_terms.minimum_quantity,
         rating_terms.increment_quantity,
-        {{ to_instant('agreements.valid_from_date', 'agreements.time_zone') }} as valid_from_at,
-        {{ to_instant('agreements.valid_until_date', 'agreements.time_zone') }} as valid_until_at
+        agreements.valid_from_at,
+        agreements.valid_until_at
     from agreements
     inner join carriers
         on agreements.party_id = carriers.party_id
     inner join rating_terms
         on agreements.agreement_id = rating_terms.agreement_id
-    where agreements.refusal_reason is null
 
 )
 

@@ -1,5 +1,5 @@
--- One row per carrier agreement, billing month, service and direction whose usage no invoice covers yet: the
--- cost that will come.
+-- One row per carrier agreement, billing month, service and direction with usage that no
+-- invoice is about yet: the cost that will come.
 with
 
 costs as (
@@ -12,15 +12,6 @@ agreements as (
 
     select * from {{ ref('stg_terms__agreements') }}
     where refusal_reason is null
-
-),
-
-invoiced_periods as (
-
-    select distinct
-        agreement_id,
-        period_start_date
-    from {{ ref('int_invoice_lines_versioned') }}
 
 ),
 
@@ -43,11 +34,7 @@ accruals_estimated as (
     from costs
     inner join agreements
         on costs.agreement_id = agreements.agreement_id
-    left join invoiced_periods
-        on
-            costs.agreement_id = invoiced_periods.agreement_id
-            and costs.period_start_date = invoiced_periods.period_start_date
-    where costs.invoice_line_id is null and invoiced_periods.agreement_id is null
+    where costs.invoice_line_id is null and costs.omitted_by_invoice_id is null
     group by
         costs.agreement_id, costs.carrier_id, costs.service, costs.direction, costs.rated_cost_currency,
         costs.period_start_date

@@ -7,17 +7,19 @@ lines as (
     select
         billing_period_id,
         carrier_id,
-        agreement_id,
         invoice_currency as settlement_currency,
         period_start_date,
         max({{ add_days('invoice_date', 'payment_days') }}) as due_date,
         count(distinct invoice_id) as invoice_count,
+        count(agreement_id) > 0 as has_agreement,
         cast(sum(invoiced_amount) as {{ exact_amount() }}) as invoiced_amount,
         cast(sum(rated_amount) as {{ exact_amount() }}) as rated_amount,
         cast(sum(case when line_type = 'tax' then invoiced_amount else 0 end) as {{ exact_amount() }})
-            as invoiced_tax_amount
+            as invoiced_tax_amount,
+        cast(sum(case when line_type != 'tax' and invoiced_amount < 0 then -invoiced_amount else 0 end)
+            as {{ exact_amount() }}) as credited_on_lines_amount
     from {{ ref('int_invoice_lines_matched') }}
-    group by billing_period_id, carrier_id, agreement_id, invoice_currency, period_start_date
+    group by billing_period_id, carrier_id, invoice_currency, period_start_date
 
 ),
 
@@ -30,6 +32,7 @@ disputes as (
         cast(sum(dispute_amount) as {{ exact_amount() }}) as disputed_amount,
         cast(sum(case when cause = 'TAX' then dispute_amount else 0 end) as {{ exact_amount() }})
             as disputed_tax_amount,
+        cast(sum(dispute_amount - open_amount) as {{ exact_amount() }}) as credited_on_disputes_amount,
         cast(sum(case when may_withhold then open_amount else 0 end) as {{ exact_amount() }})
             as withheld_amount
     from {{ ref('int_disputes_raised') }}
@@ -37,26 +40,46 @@ disputes as (
 
 ),
 
-invoice_periods as (
+-- An invoice that spans periods counts in its first one.
+invoices as (
 
-    select distinct
+    select
         invoice_id,
-        billing_period_id
+        invoice_currency,
+        min(billing_period_id) as billing_period_id,
+        sum(invoiced_amount) != max(invoice_total_amount) as is_unfooted
     from {{ ref('int_invoice_lines_versioned') }}
+    group by invoice_id, invoice_currency
+
+),
+
+unfooted_invoices as (
+
+    select
+        billing_period_id,
+        invoice_currency,
+        count(*) as unfooted_invoice_count
+    from invoices
+    where is_unfooted
+    group by billing_period_id, invoice_currency
 
 ),
 
 credits as (
 
     select
-        invoice_periods.billing_period_id,
+        invoices.billing_period_id,
         credit_notes.credit_currency,
-        cast(sum(credit_notes.credit_amount) as {{ exact_amount() }}) as credited_amount
+        cast(sum(credit_notes.credit_amount) as {{ exact_amount() }}) as credited_amount,
+        cast(sum(case when credit_notes.cause is null then credit_notes.credit_amount else 0 end)
+            as {{ exact_amount() }}) as credited_without_cause_amount
     from {{ ref('stg_credit_notes__native') }} as credit_notes
-    inner join invoice_periods
-        on credit_notes.carrier_id || ':' || credit_notes.invoice_number = invoice_periods.invoice_id
+    inner join invoices
+        on
+            credit_notes.carrier_id || ':' || credit_notes.invoice_number = invoices.invoice_id
+            and credit_notes.credit_currency = invoices.invoice_currency
     where credit_notes.refusal_reason is null
-    group by invoice_periods.billing_period_id, credit_notes.credit_currency
+    group by invoices.billing_period_id, credit_notes.credit_currency
 
 ),
 
@@ -66,7 +89,19 @@ amounts_joined as (
         lines.*,
         coalesce(disputes.disputed_amount, 0) as disputed_amount,
         coalesce(disputes.disputed_tax_amount, 0) as disputed_tax_amount,
-        coalesce(disputes.withheld_amount, 0) as withheld_amount,
+        coalesce(disputes.credited_on_disputes_amount, 0) as credited_on_disputes_amount,
+        -- What has come back on a credit line, or in a credit note that names no cause, is not withheld again.
+        -- A bill that no agreement covers is held as a whole until somebody says what it is.
+        case
+            when not lines.has_agreement
+                then greatest(lines.invoiced_amount - coalesce(credits.credited_amount, 0), 0)
+            else greatest(
+                coalesce(disputes.withheld_amount, 0)
+                - coalesce(credits.credited_without_cause_amount, 0)
+                - lines.credited_on_lines_amount, 0
+            )
+        end as withheld_amount,
+        coalesce(unfooted_invoices.unfooted_invoice_count, 0) as unfooted_invoice_count,
         coalesce(credits.credited_amount, 0) as credited_amount
     from lines
     left join disputes
@@ -77,6 +112,10 @@ amounts_joined as (
         on
             lines.billing_period_id = credits.billing_period_id
             and lines.settlement_currency = credits.credit_currency
+    left join unfooted_invoices
+        on
+            lines.billing_period_id = unfooted_invoices.billing_period_id
+            and lines.settlement_currency = unfooted_invoices.invoice_currency
 
 ),
 

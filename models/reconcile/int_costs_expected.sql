@@ -46,12 +46,14 @@ days as (
         carrier_id,
         service,
         direction,
+        rated_cost_currency,
         lower(destination_name) as destination_key,
         carrier_local_date
     from costs
 
 ),
 
+-- A credit line takes money back; it covers no usage.
 days_covered as (
 
     select
@@ -63,12 +65,56 @@ days_covered as (
             days.carrier_id = lines.carrier_id
             and days.service = lines.service
             and days.direction = lines.direction
+            and days.rated_cost_currency = lines.agreement_currency
             and days.destination_key = lower(lines.destination_name)
             and days.carrier_local_date between lines.service_first_date and lines.service_last_date
+            and lines.invoiced_amount >= 0
     qualify row_number() over (
         partition by
-            days.carrier_id, days.service, days.direction, days.destination_key, days.carrier_local_date
+            days.carrier_id, days.service, days.direction, days.rated_cost_currency, days.destination_key,
+            days.carrier_local_date
         order by lines.invoice_date, lines.invoice_number, lines.line_number
+    ) = 1
+
+),
+
+-- The days that an invoice is about, per service and direction. Usage on them that no line covers was left out by the carrier; usage
+-- outside them is still to be invoiced.
+invoice_spans as (
+
+    select
+        invoice_id,
+        carrier_id,
+        service,
+        direction,
+        agreement_currency,
+        min(invoice_date) as invoice_date,
+        min(service_first_date) as first_date,
+        max(service_last_date) as last_date
+    from lines
+    where invoiced_amount >= 0
+    group by invoice_id, carrier_id, service, direction, agreement_currency
+
+),
+
+days_spanned as (
+
+    select
+        days.*,
+        invoice_spans.invoice_id
+    from days
+    inner join invoice_spans
+        on
+            days.carrier_id = invoice_spans.carrier_id
+            and days.service = invoice_spans.service
+            and days.direction = invoice_spans.direction
+            and days.rated_cost_currency = invoice_spans.agreement_currency
+            and days.carrier_local_date between invoice_spans.first_date and invoice_spans.last_date
+    qualify row_number() over (
+        partition by
+            days.carrier_id, days.service, days.direction, days.rated_cost_currency, days.destination_key,
+            days.carrier_local_date
+        order by invoice_spans.invoice_date, invoice_spans.invoice_id
     ) = 1
 
 ),
@@ -77,15 +123,25 @@ costs_expected as (
 
     select
         costs.*,
-        days_covered.invoice_line_id
+        days_covered.invoice_line_id,
+        case when days_covered.invoice_line_id is null then days_spanned.invoice_id end as omitted_by_invoice_id
     from costs
     left join days_covered
         on
             costs.carrier_id = days_covered.carrier_id
             and costs.service = days_covered.service
             and costs.direction = days_covered.direction
+            and costs.rated_cost_currency = days_covered.rated_cost_currency
             and lower(costs.destination_name) = days_covered.destination_key
             and costs.carrier_local_date = days_covered.carrier_local_date
+    left join days_spanned
+        on
+            costs.carrier_id = days_spanned.carrier_id
+            and costs.service = days_spanned.service
+            and costs.direction = days_spanned.direction
+            and costs.rated_cost_currency = days_spanned.rated_cost_currency
+            and lower(costs.destination_name) = days_spanned.destination_key
+            and costs.carrier_local_date = days_spanned.carrier_local_date
 
 )
 

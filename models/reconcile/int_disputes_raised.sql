@@ -1,6 +1,7 @@
 -- One row per invoice and cause that overcharges us by more than the agreement tolerates, both by ratio and
--- by amount. What a carrier undercharges is no dispute. Credit notes that name invoice and cause answer the
--- dispute.
+-- by amount. What a carrier undercharges is no dispute, and neither is what we cannot judge: an invoice without
+-- an agreement or an exchange rate, or lines that may be our own unrated events. Credit notes that name invoice and
+-- cause answer the dispute.
 with
 
 components as (
@@ -39,10 +40,23 @@ credits as (
 
 ),
 
+unrated_usage as (
+
+    select
+        carrier_id,
+        {{ month_of('carrier_local_date') }} as period_start_date,
+        sum(event_count) as unrated_event_count
+    from {{ ref('int_usage_aggregated') }}
+    where rating_status = 'unrated'
+    group by carrier_id, {{ month_of('carrier_local_date') }}
+
+),
+
 line_events as (
 
     select
         invoice_line_id,
+        coalesce(invoiced_event_count, 0) as invoiced_event_count,
         greatest(coalesce(invoiced_event_count, 0), coalesce(rated_event_count, 0)) as event_count
     from {{ ref('int_invoice_lines_matched') }}
 
@@ -62,6 +76,7 @@ causes_summed as (
         components.period_start_date,
         count(*) as line_count,
         sum(line_events.event_count) as event_count,
+        sum(line_events.invoiced_event_count) as invoiced_event_count,
         cast(sum(components.component_variance_amount) as {{ exact_amount() }}) as dispute_amount
     from components
     inner join line_events
@@ -103,7 +118,8 @@ tolerances_chosen as (
 disputes_raised as (
 
     select
-        tolerances_chosen.invoice_id || ':' || tolerances_chosen.cause as dispute_id,
+        tolerances_chosen.invoice_id || ':' || {{ month_name_of('tolerances_chosen.period_start_date') }}
+        || ':' || tolerances_chosen.cause as dispute_id,
         tolerances_chosen.invoice_id,
         tolerances_chosen.billing_period_id,
         tolerances_chosen.carrier_id,
@@ -131,8 +147,18 @@ disputes_raised as (
             tolerances_chosen.invoice_id = credits.invoice_id
             and tolerances_chosen.cause = credits.cause
             and tolerances_chosen.dispute_currency = credits.credit_currency
+    left join unrated_usage
+        on
+            tolerances_chosen.carrier_id = unrated_usage.carrier_id
+            and tolerances_chosen.period_start_date = unrated_usage.period_start_date
     where
-        tolerances_chosen.dispute_amount > tolerances_chosen.tolerance_amount
+        tolerances_chosen.agreement_id is not null
+        and tolerances_chosen.cause != 'FX'
+        and (
+            tolerances_chosen.cause != 'MISSING_OURS'
+            or tolerances_chosen.invoiced_event_count > coalesce(unrated_usage.unrated_event_count, 0)
+        )
+        and tolerances_chosen.dispute_amount > tolerances_chosen.tolerance_amount
         and tolerances_chosen.dispute_amount > {{ multiply_exactly(
             'abs(tolerances_chosen.invoice_amount)', 'tolerances_chosen.tolerance_ratio'
         ) }}

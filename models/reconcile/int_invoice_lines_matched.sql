@@ -28,18 +28,18 @@ agreements as (
 
 ),
 
-invoiced_periods as (
+invoices as (
 
     select
-        agreement_id,
-        period_start_date,
-        min(invoice_id) as invoice_id,
-        min_by(invoice_number, invoice_id) as invoice_number,
-        min_by(invoice_currency, invoice_id) as invoice_currency,
-        min_by(invoice_date, invoice_id) as invoice_date,
-        min_by(invoice_version, invoice_id) as invoice_version
+        invoice_id,
+        min(billing_period_id) as billing_period_id,
+        min(period_start_date) as period_start_date,
+        min(invoice_number) as invoice_number,
+        min(invoice_currency) as invoice_currency,
+        min(invoice_date) as invoice_date,
+        max(invoice_version) as invoice_version
     from lines
-    group by agreement_id, period_start_date
+    group by invoice_id
 
 ),
 
@@ -70,9 +70,9 @@ line_costs as (
 omitted_costs as (
 
     select
+        costs.omitted_by_invoice_id,
         costs.agreement_id,
         costs.carrier_id,
-        costs.period_start_date,
         costs.service,
         costs.direction,
         costs.destination_id,
@@ -88,13 +88,9 @@ omitted_costs as (
         cast(sum(costs.undivided_cost_amount) as {{ exact_amount() }}) as undivided_cost_amount,
         cast(sum(costs.rated_cost_amount) as {{ exact_amount() }}) as rated_cost_amount
     from costs
-    inner join invoiced_periods
-        on
-            costs.agreement_id = invoiced_periods.agreement_id
-            and costs.period_start_date = invoiced_periods.period_start_date
-    where costs.invoice_line_id is null
+    where costs.omitted_by_invoice_id is not null
     group by
-        costs.agreement_id, costs.carrier_id, costs.period_start_date, costs.service, costs.direction,
+        costs.omitted_by_invoice_id, costs.agreement_id, costs.carrier_id, costs.service, costs.direction,
         costs.destination_id
 
 ),
@@ -129,6 +125,7 @@ lines_and_omissions as (
         lines.agreement_currency,
         lines.rounding_mode,
         coalesce(lines.quantity_unit, line_costs.quantity_unit) as quantity_unit,
+        line_costs.quantity_unit as rated_quantity_unit,
         lines.invoice_version,
         lines.line_number,
         lines.line_rounding_decimals,
@@ -149,8 +146,11 @@ lines_and_omissions as (
         line_costs.undivided_cost_amount,
         line_costs.rated_cost_amount,
         case
-            when lines.line_type = 'tax' then {{ round_money(
-                multiply_exactly('invoice_nets.invoiced_net_amount', 'lines.tax_ratio'),
+            when lines.line_type != 'tax' then null
+            -- The tax on the whole net stands against the first tax line; nothing is left to expect of further ones.
+            when lines.tax_line_position > 1 then cast(0 as {{ exact_amount() }})
+            else {{ round_money(
+                multiply_exactly('coalesce(invoice_nets.invoiced_net_amount, 0)', 'lines.tax_ratio'),
                 'lines.line_rounding_decimals', 'lines.rounding_mode'
             ) }}
         end as expected_tax_amount,
@@ -170,26 +170,25 @@ lines_and_omissions as (
     union all
 
     select
-        omitted_costs.agreement_id || ':' || {{ month_name_of('omitted_costs.period_start_date') }}
-        || ':' || omitted_costs.service || ':' || omitted_costs.direction
-        || ':' || omitted_costs.destination_id as invoice_line_id,
-        invoiced_periods.invoice_id,
-        omitted_costs.agreement_id || ':' || {{ month_name_of('omitted_costs.period_start_date') }}
-            as billing_period_id,
+        invoices.invoice_id || ':' || omitted_costs.agreement_id || ':' || omitted_costs.service
+        || ':' || omitted_costs.direction || ':' || omitted_costs.destination_id as invoice_line_id,
+        invoices.invoice_id,
+        invoices.billing_period_id,
         omitted_costs.carrier_id,
         omitted_costs.agreement_id,
-        invoiced_periods.invoice_number,
+        invoices.invoice_number,
         'usage' as line_type,
         omitted_costs.service,
         omitted_costs.direction,
         omitted_costs.destination_id,
         omitted_costs.destination_name,
         'expected, not invoiced' as line_description,
-        invoiced_periods.invoice_currency,
+        invoices.invoice_currency,
         agreements.currency as agreement_currency,
         agreements.rounding_mode,
         omitted_costs.quantity_unit,
-        invoiced_periods.invoice_version,
+        omitted_costs.quantity_unit as rated_quantity_unit,
+        invoices.invoice_version,
         cast(null as integer) as line_number,
         agreements.line_rounding_decimals,
         agreements.payment_days,
@@ -210,15 +209,13 @@ lines_and_omissions as (
         cast(0 as decimal(18, 6)) as invoiced_amount,
         false as is_invoiced,
         false as is_repeated,
-        invoiced_periods.invoice_date,
-        omitted_costs.period_start_date,
+        invoices.invoice_date,
+        invoices.period_start_date,
         omitted_costs.service_first_date,
         omitted_costs.service_last_date
     from omitted_costs
-    inner join invoiced_periods
-        on
-            omitted_costs.agreement_id = invoiced_periods.agreement_id
-            and omitted_costs.period_start_date = invoiced_periods.period_start_date
+    inner join invoices
+        on omitted_costs.omitted_by_invoice_id = invoices.invoice_id
     inner join agreements
         on omitted_costs.agreement_id = agreements.agreement_id
 

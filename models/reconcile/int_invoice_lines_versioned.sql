@@ -10,6 +10,10 @@ invoice_lines as (
         dense_rank() over (
             partition by carrier_id, invoice_number order by invoice_version desc
         ) as version_age,
+        -- A version that is sent again is the newest file whole: a line that it no longer has is gone.
+        dense_rank() over (
+            partition by carrier_id, invoice_number, invoice_version order by loaded_at desc, file_id desc
+        ) as file_age,
         row_number() over (
             partition by carrier_id, invoice_number, invoice_version, line_number
             order by loaded_at desc, file_id desc, record_number desc
@@ -41,11 +45,16 @@ lines_with_agreements as (
     left join agreements
         on
             invoice_lines.carrier_id = agreements.party_id
-            and invoice_lines.billing_period_start_date >= agreements.valid_from_date
+            and invoice_lines.billing_period_start_date >= {{ month_of('agreements.valid_from_date') }}
             and invoice_lines.billing_period_start_date < agreements.valid_until_date
     inner join {{ ref('currencies') }} as currencies
         on invoice_lines.invoice_currency = currencies.currency_code
-    where invoice_lines.version_age = 1 and invoice_lines.copy_number = 1
+    where invoice_lines.version_age = 1 and invoice_lines.file_age = 1 and invoice_lines.copy_number = 1
+    -- Of two agreements in one month the earlier one was in force when the billing period began.
+    qualify row_number() over (
+        partition by invoice_lines.carrier_id, invoice_lines.invoice_number, invoice_lines.line_number
+        order by agreements.valid_from_date
+    ) = 1
 
 ),
 
@@ -86,6 +95,9 @@ invoice_lines_versioned as (
                 invoiced_event_count, invoiced_quantity, invoiced_amount
             order by invoice_date, invoice_number, line_number
         ) > 1 as is_repeated,
+        row_number() over (
+            partition by carrier_id, invoice_number, line_type order by line_number
+        ) as tax_line_position,
         invoice_date,
         period_start_date,
         service_first_date,

@@ -6,7 +6,17 @@ with
 
 lines as (
 
-    select * from {{ ref('int_invoice_lines_matched') }}
+    select
+        *,
+        -- Only a line with usage on both sides, in units and currencies that compare, is walked; one that is right is not.
+        line_type = 'usage'
+        and is_invoiced
+        and not is_repeated
+        and rated_event_count is not null
+        and is_convertible
+        and quantity_unit = rated_quantity_unit
+        and invoiced_amount != rated_amount as is_walked
+    from {{ ref('int_invoice_lines_matched') }}
 
 ),
 
@@ -15,10 +25,7 @@ volume_step_taken as (
     select
         *,
         case
-            when line_type != 'usage' or is_repeated or not is_invoiced or rated_event_count is null
-                then rated_amount
-            when not is_convertible then rated_amount
-            when invoiced_quantity = rated_quantity or rated_quantity = 0 then rated_amount
+            when not is_walked or invoiced_quantity = rated_quantity or rated_quantity = 0 then rated_amount
             when invoice_currency != agreement_currency then {{ scale_money(
                 'rated_amount', 'invoiced_quantity', 'rated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
             ) }}
@@ -43,16 +50,15 @@ rate_step_taken as (
         case
             -- Already explained: no further cause is sought.
             when amount_at_their_quantity = invoiced_amount then amount_at_their_quantity
-            when line_type != 'usage' or is_repeated or not is_invoiced or rated_event_count is null
-                then amount_at_their_quantity
-            when not is_convertible then amount_at_their_quantity
+            when not is_walked then amount_at_their_quantity
             when
                 rated_rate_amount = invoiced_rate_amount
                 and rated_rate_per_quantity = invoiced_rate_per_quantity
                 and invoice_currency = agreement_currency
                 then amount_at_their_quantity
             else {{ divide_and_round(
-                multiply_exactly('invoiced_quantity', 'invoiced_rate_amount'),
+                multiply_exactly('invoiced_quantity', 'invoiced_rate_amount')
+                ~ ' + ' ~ multiply_exactly('invoiced_event_count * invoiced_rate_per_quantity', 'connect_fee_amount'),
                 'invoiced_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
             ) }}
         end as amount_at_their_rate

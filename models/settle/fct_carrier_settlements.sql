@@ -5,6 +5,7 @@ with fct_carrier_settlements as (
         carrier_id,
         billing_period_id,
         cast(invoice_count as bigint) as invoice_count,
+        cast(unfooted_invoice_count as bigint) as unfooted_invoice_count,
         cast(invoiced_amount as decimal(18, 6)) as invoiced_amount,
         cast(rated_amount as decimal(18, 6)) as rated_amount,
         cast(variance_amount as decimal(18, 6)) as variance_amount,
@@ -15,6 +16,7 @@ with fct_carrier_settlements as (
         cast(payable_amount as decimal(18, 6)) as payable_amount,
         cast(receivable_amount as decimal(18, 6)) as receivable_amount,
         settlement_currency,
+        has_agreement,
         period_start_date,
         due_date
     from {{ ref('int_carrier_bills_settled') }}

@@ -142,10 +142,13 @@ fct_margins as (
         cast(coalesce(money_pivoted.corrected_cost_amount, 0) as decimal(18, 6)) as corrected_cost_amount,
         cast(coalesce(money_pivoted.share_amount, 0) as decimal(18, 6)) as share_amount,
         cast(
-            coalesce(
-                money_pivoted.revenue_amount
-                - money_pivoted.corrected_cost_amount - money_pivoted.share_amount, 0
-            ) as decimal(18, 6)
+            case
+                when coalesce(money_pivoted.unconverted_count, 0) = 0
+                    then coalesce(
+                        money_pivoted.revenue_amount
+                        - money_pivoted.corrected_cost_amount - money_pivoted.share_amount, 0
+                    )
+            end as decimal(18, 6)
         ) as margin_amount,
         '{{ var("reporting_currency") }}' as reporting_currency,
         coalesce(money_pivoted.unconverted_count, 0) > 0 as has_unconverted_money,

@@ -77,7 +77,15 @@ amounts_right as (
         carrier_id as party_id,
         period_start_date,
         settlement_currency as currency,
-        credited_amount as amount
+        credited_on_disputes_amount as amount
+    from bills
+    union all
+    select
+        'carrier_credit_cost' as entry_type,
+        carrier_id as party_id,
+        period_start_date,
+        settlement_currency as currency,
+        credited_amount - credited_on_disputes_amount as amount
     from bills
     union all
     select

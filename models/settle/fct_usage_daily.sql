@@ -22,6 +22,7 @@ days_summed as (
         usage_groups.partner_id,
         usage_groups.quantity_unit,
         usage_groups.unrated_reason,
+        usage_groups.uncharged_reason,
         usage_groups.rated_cost_currency,
         sum(usage_groups.event_count) as event_count,
         sum(case when usage_groups.rating_status = 'rated' then usage_groups.event_count else 0 end)
@@ -30,6 +31,8 @@ days_summed as (
             as not_charged_event_count,
         sum(case when usage_groups.rating_status = 'unrated' then usage_groups.event_count else 0 end)
             as unrated_event_count,
+        sum(case when usage_groups.charge_status = 'uncharged' then usage_groups.event_count else 0 end)
+            as uncharged_event_count,
         sum(usage_groups.quantity) as quantity,
         sum(usage_groups.billed_quantity) as billed_quantity,
         sum(usage_groups.rated_cost_amount) as rated_cost_amount,
@@ -40,7 +43,7 @@ days_summed as (
     group by
         usage_groups.usage_date, usage_groups.service, usage_groups.direction, usage_groups.carrier_id,
         usage_groups.destination_id, usage_groups.country_code, usage_groups.partner_id,
-        usage_groups.quantity_unit, usage_groups.unrated_reason, usage_groups.rated_cost_currency
+        usage_groups.quantity_unit, usage_groups.unrated_reason, usage_groups.uncharged_reason, usage_groups.rated_cost_currency
 
 ),
 
@@ -51,7 +54,7 @@ fct_usage_daily as (
             cast(usage_date as string) || '|' || service || '|' || direction || '|' || carrier_id
             || '|' || coalesce(destination_id, '') || '|' || coalesce(country_code, '')
             || '|' || coalesce(partner_id, '') || '|' || quantity_unit
-            || '|' || coalesce(unrated_reason, '') || '|' || coalesce(rated_cost_currency, '')
+            || '|' || coalesce(unrated_reason, '') || '|' || coalesce(uncharged_reason, '') || '|' || coalesce(rated_cost_currency, '')
         ) as usage_daily_id,
         service,
         direction,
@@ -60,11 +63,13 @@ fct_usage_daily as (
         partner_id,
         country_code,
         unrated_reason,
+        uncharged_reason,
         quantity_unit,
         cast(event_count as bigint) as event_count,
         cast(rated_event_count as bigint) as rated_event_count,
         cast(not_charged_event_count as bigint) as not_charged_event_count,
         cast(unrated_event_count as bigint) as unrated_event_count,
+        cast(uncharged_event_count as bigint) as uncharged_event_count,
         cast(quantity as decimal(18, 3)) as quantity,
         cast(billed_quantity as decimal(18, 3)) as billed_quantity,
         cast(rated_cost_amount as decimal(18, 6)) as rated_cost_amount,

@@ -9,6 +9,7 @@ disputes as (
     select
         dispute_id,
         invoice_id,
+        billing_period_id,
         cause
     from {{ ref('int_disputes_raised') }}
 
@@ -31,6 +32,7 @@ fct_variance_components as (
     left join disputes
         on
             components.invoice_id = disputes.invoice_id
+            and components.billing_period_id = disputes.billing_period_id
             and components.cause = disputes.cause
 
 )

@@ -28,6 +28,39 @@ rows_refused as (
         {{ 'union all' if not loop.last }}
     {% endfor %}
 
+),
+
+invoices as (
+
+    select distinct
+        carrier_id,
+        invoice_number,
+        invoice_currency
+    from {{ ref('stg_carrier_invoices__native') }}
+    where refusal_reason is null
+
+),
+
+-- A credit note waits here until its invoice is known; then it counts by itself.
+credits_unmatched as (
+
+    select
+        'credit_notes' as kind,
+        credit_notes.feed,
+        credit_notes.file_id,
+        'invoice_unknown_in_this_currency' as refusal_reason,
+        credit_notes.record_number,
+        credit_notes.loaded_at
+    from {{ ref('stg_credit_notes__native') }} as credit_notes
+    left join invoices
+        on
+            credit_notes.carrier_id = invoices.carrier_id
+            and credit_notes.invoice_number = invoices.invoice_number
+            and credit_notes.credit_currency = invoices.invoice_currency
+    where credit_notes.refusal_reason is null and invoices.invoice_number is null
+
 )
 
 select * from rows_refused
+union all
+select * from credits_unmatched

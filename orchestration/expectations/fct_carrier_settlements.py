@@ -61,9 +61,19 @@ SUITE = gx.ExpectationSuite(
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where withheld_amount > disputed_amount",
+            unexpected_rows_query="select * from {batch} where has_agreement and withheld_amount > disputed_amount",
             description="no more is withheld than is disputed",
             severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="select * from {batch} where unfooted_invoice_count > 0",
+            description="the lines of every invoice add up to the total that it states",
+            severity="warning",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="select * from {batch} where not has_agreement",
+            description="every bill is covered by an agreement",
+            severity="warning",
         ),
         gxe.ExpectColumnValuesToNotBeNull(
             column="due_date",

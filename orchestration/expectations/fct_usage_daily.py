@@ -66,8 +66,8 @@ SUITE = gx.ExpectationSuite(
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where partner_id is null",
-            description="every event belongs to a partner",
+            unexpected_rows_query="select * from {batch} where uncharged_event_count > 0",
+            description="every event that a plan could charge has a partner and a plan",
             severity="warning",
         ),
         gxe.UnexpectedRowsExpectation(

@@ -6,45 +6,43 @@ with
 places as (
 
     select
-        agreement_id,
+        carrier_id,
         rated_event_count as event_count
     from {{ ref('int_invoice_lines_matched') }}
     where rated_event_count is not null
     union all
     select
-        periods.agreement_id,
-        accruals.event_count
-    from {{ ref('int_accruals_estimated') }} as accruals
-    inner join {{ ref('int_billing_periods_derived') }} as periods
-        on accruals.billing_period_id = periods.billing_period_id
+        carrier_id,
+        event_count
+    from {{ ref('int_accruals_estimated') }}
 
 ),
 
 places_summed as (
 
     select
-        agreement_id,
+        carrier_id,
         sum(event_count) as placed_event_count
     from places
-    group by agreement_id
+    group by carrier_id
 
 ),
 
 expected_summed as (
 
     select
-        agreement_id,
+        carrier_id,
         sum(event_count) as expected_event_count
     from {{ ref('int_costs_expected') }}
-    group by agreement_id
+    group by carrier_id
 
 )
 
 select
-    coalesce(expected_summed.agreement_id, places_summed.agreement_id) as agreement_id,
+    coalesce(expected_summed.carrier_id, places_summed.carrier_id) as carrier_id,
     expected_summed.expected_event_count,
     places_summed.placed_event_count
 from expected_summed
 full outer join places_summed
-    on expected_summed.agreement_id = places_summed.agreement_id
+    on expected_summed.carrier_id = places_summed.carrier_id
 where expected_summed.expected_event_count is distinct from places_summed.placed_event_count

@@ -40,9 +40,9 @@ money_summed as (
         usage_groups.carrier_id,
         coalesce(usage_groups.destination_id, '') as destination_key,
         coalesce(usage_groups.partner_id, '') as partner_key,
-        sum(money.revenue_amount) as revenue_amount,
-        sum(money.corrected_cost_amount) as corrected_cost_amount,
-        sum(money.share_amount) as share_amount
+        cast(sum(money.revenue_amount) as {{ exact_amount() }}) as revenue_amount,
+        cast(sum(money.corrected_cost_amount) as {{ exact_amount() }}) as corrected_cost_amount,
+        cast(sum(money.share_amount) as {{ exact_amount() }}) as share_amount
     from {{ ref('int_usage_aggregated') }} as usage_groups
     inner join money
         on usage_groups.usage_group_id = money.usage_group_id
@@ -92,6 +92,7 @@ left join margins
         and money_summed.destination_key = margins.destination_key
         and money_summed.partner_key = margins.partner_key
 where
-    margins.revenue_amount is distinct from money_summed.revenue_amount
-    or margins.corrected_cost_amount is distinct from money_summed.corrected_cost_amount
-    or margins.share_amount is distinct from money_summed.share_amount
+    margins.revenue_amount is distinct from {{ round_money('money_summed.revenue_amount', 6, "'half_up'") }}
+    or margins.corrected_cost_amount
+    is distinct from {{ round_money('money_summed.corrected_cost_amount', 6, "'half_up'") }}
+    or margins.share_amount is distinct from {{ round_money('money_summed.share_amount', 6, "'half_up'") }}

@@ -18,8 +18,8 @@ invoice_lines_read as (
         'native' as feed,
         trim(carrier_id) as carrier_id,
         trim(invoice_number) as invoice_number,
-        try_cast(invoice_version as integer) as invoice_version,
-        try_cast(line_number as integer) as line_number,
+        {{ parse_whole_number('invoice_version') }} as invoice_version,
+        {{ parse_whole_number('line_number') }} as line_number,
         lower(trim(line_type)) as line_type,
         lower(trim(service)) as service,
         lower(trim(direction)) as direction,
@@ -30,7 +30,7 @@ invoice_lines_read as (
         try_cast(event_count as bigint) as invoiced_event_count,
         try_cast(billed_quantity as decimal(18, 3)) as invoiced_quantity,
         try_cast(rate_amount as decimal(18, 8)) as invoiced_rate_amount,
-        try_cast(rate_per_quantity as integer) as invoiced_rate_per_quantity,
+        {{ parse_whole_number('rate_per_quantity') }} as invoiced_rate_per_quantity,
         try_cast(amount as decimal(18, 6)) as invoiced_amount,
         try_cast(invoice_total_amount as decimal(18, 6)) as invoice_total_amount,
         try_cast(invoice_date as date) as invoice_date,
@@ -39,7 +39,11 @@ invoice_lines_read as (
         try_cast(service_last_date as date) as service_last_date,
         _loaded_at as loaded_at,
         _file_id as file_id,
-        _record_number as record_number
+        _record_number as record_number,
+        row_number() over (
+            partition by _file_id, trim(carrier_id), trim(invoice_number), trim(invoice_version), trim(line_number)
+            order by _record_number
+        ) as number_position
     from invoice_lines
 
 )
@@ -59,6 +63,7 @@ select
     quantity_unit,
     case
         when line_type not in ('usage', 'fee', 'tax') then 'line_type_unknown'
+        when number_position > 1 then 'line_number_repeated'
         when invoice_version is null or line_number is null then 'number_unreadable'
         when invoice_date is null then 'invoice_date_unreadable'
         when billing_period_start_date is null then 'billing_period_unreadable'
@@ -72,6 +77,7 @@ select
             or service_last_date is null
             or service_last_date < service_first_date
             then 'service_dates_unreadable'
+        when quantity_unit not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
         when invoiced_quantity is null or invoiced_event_count is null then 'quantity_unreadable'
         when invoiced_rate_amount is null or coalesce(invoiced_rate_per_quantity, 0) <= 0
             then 'rate_unreadable'

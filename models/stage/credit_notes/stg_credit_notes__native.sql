@@ -26,11 +26,14 @@ credit_notes as (
 
 copies_numbered as (
 
-    -- A credit note that is sent twice is money only once.
+    -- A credit note that is sent twice is money only once. Only readable copies count, and of them the latest.
     select
         *,
         row_number() over (
-            partition by carrier_id, credit_note_number, cause order by loaded_at, file_id, record_number
+            partition by
+                carrier_id, credit_note_number, invoice_number, cause,
+                coalesce(credit_amount >= 0, false) and issue_date is not null
+            order by loaded_at desc, file_id desc, record_number desc
         ) as copy_number
     from credit_notes
 
@@ -48,6 +51,9 @@ select
         when issue_date is null then 'issue_date_unreadable'
         when credit_currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
+        when cause not in (
+            'DUPLICATE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'RATE', 'FEE', 'TAX', 'FX', 'RESIDUAL'
+        ) then 'cause_unknown'
         when copy_number > 1 then 'credit_note_repeated'
     end as refusal_reason,
     credit_amount,

@@ -32,6 +32,8 @@ select
         when fx_rate is null or fx_rate <= 0 then 'rate_unreadable'
         when base_currency is null or base_currency != '{{ var("fx_base_currency") }}'
             then 'base_currency_not_supported'
+        -- The base stands in the rates already, once; a second row would convert every amount twice.
+        when quote_currency = base_currency then 'quote_currency_is_the_base'
         when quote_currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
     end as refusal_reason,

@@ -12,9 +12,10 @@ deck_rows_read as (
         -- The layout is an offer for outbound voice in euro per minute; the file says none of it.
         'voice' as service,
         'outbound' as direction,
-        'A-Z ' || effective_date as deck_version,
+        -- A corrected file for the same day is another version.
+        'A-Z ' || effective_date || ' ' || substring(_file_id, 1, 8) as deck_version,
         'full' as deck_kind,
-        trim(prefix) as dial_code,
+        trim(leading '+' from trim(prefix)) as dial_code,
         trim(destination) as destination_name,
         false as is_closed,
         'EUR' as rate_currency,

@@ -1,4 +1,12 @@
-with deck_rows as (
+with
+
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
+
+),
+
+deck_rows as (
 
     select * from {{ source('rate_decks', 'native') }}
 
@@ -20,7 +28,7 @@ deck_rows_read as (
         lower(trim(rate_unit)) as rate_unit,
         rate_amount as rate_text,
         try_cast(rate_amount as decimal(18, 8)) as rate_amount,
-        try_cast(rate_per_quantity as integer) as rate_per_quantity,
+        {{ parse_whole_number('rate_per_quantity') }} as rate_per_quantity,
         case
             when connect_fee_amount is null then cast(0 as decimal(18, 8))
             else try_cast(connect_fee_amount as decimal(18, 8))
@@ -45,7 +53,7 @@ select
     destination_name,
     rate_currency,
     rate_unit,
-    {{ deck_refusal_reason() }} as refusal_reason,
+    {{ deck_refusal_reason('rate_currency in (select known_currencies.currency_code from known_currencies)') }} as refusal_reason,
     rate_amount,
     rate_per_quantity,
     connect_fee_amount,

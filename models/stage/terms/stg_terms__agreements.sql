@@ -15,14 +15,16 @@ agreements as (
         upper(trim(currency)) as currency,
         trim(time_zone) as time_zone,
         coalesce(trim(rounding_mode), 'half_up') as rounding_mode,
-        try_cast(event_rounding_decimals as integer) as event_rounding_decimals,
-        try_cast(line_rounding_decimals as integer) as line_rounding_decimals,
-        coalesce(try_cast(payment_days as integer), 30) as payment_days,
+        {{ parse_whole_number('event_rounding_decimals') }} as event_rounding_decimals,
+        {{ parse_whole_number('line_rounding_decimals') }} as line_rounding_decimals,
+        coalesce({{ parse_whole_number('payment_days') }}, 30) as payment_days,
         coalesce(try_cast(tax_ratio as decimal(9, 6)), 0) as tax_ratio,
         try_cast(valid_from_date as date) as valid_from_date,
         coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
         valid_until_date as valid_until_text,
-        tax_ratio as tax_ratio_text
+        tax_ratio as tax_ratio_text,
+        event_rounding_decimals as event_rounding_text,
+        payment_days as payment_days_text
     from {{ ref('agreements') }}
 
 ),
@@ -53,14 +55,18 @@ select
     case
         when agreement_id is null or party_id is null then 'key_missing'
         when same_agreement_count > 1 then 'agreement_repeated'
-        when party_role not in ('carrier', 'partner') then 'party_role_unknown'
+        when party_role is null or party_role not in ('carrier', 'partner') then 'party_role_unknown'
         when currency is null or currency not in (select known_currencies.currency_code from known_currencies)
             then 'currency_unknown'
-        when not {{ is_time_zone('time_zone') }} then 'time_zone_unknown'
+        when time_zone is null or not {{ is_time_zone('time_zone') }} then 'time_zone_unknown'
         when rounding_mode not in ('half_up', 'half_even', 'up', 'down') then 'rounding_mode_unknown'
         when line_rounding_decimals is null or line_rounding_decimals not between 0 and 4
             then 'rounding_decimals_unreadable'
         when event_rounding_decimals not between 0 and 12 then 'rounding_decimals_unreadable'
+        when event_rounding_text is not null and event_rounding_decimals is null
+            then 'rounding_decimals_unreadable'
+        when payment_days_text is not null and {{ parse_whole_number('payment_days_text') }} is null
+            then 'payment_days_unreadable'
         when tax_ratio_text is not null and try_cast(tax_ratio_text as decimal(9, 6)) is null
             then 'tax_ratio_unreadable'
         when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'

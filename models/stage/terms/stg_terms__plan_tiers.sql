@@ -6,7 +6,8 @@ with plan_tiers as (
         try_cast(up_to_quantity as decimal(18, 3)) as up_to_quantity,
         try_cast(unit_amount as decimal(18, 8)) as unit_amount,
         coalesce(try_cast(flat_amount as decimal(18, 8)), 0) as flat_amount,
-        up_to_quantity as up_to_text
+        up_to_quantity as up_to_text,
+        unit_amount as unit_amount_text
     from {{ ref('plan_tiers') }}
 
 ),
@@ -29,6 +30,8 @@ select
         when plan_id is null or tier_number is null then 'key_missing'
         when tier_number != tier_position then 'tiers_not_numbered_from_1'
         when unit_amount is null then 'unit_amount_unreadable'
+        when try_cast(unit_amount_text as decimal(38, 18)) != unit_amount
+            then 'unit_amount_has_more_than_8_decimals'
         when up_to_text is not null and up_to_quantity is null then 'up_to_quantity_unreadable'
         when tier_position < tier_count and up_to_quantity is null then 'open_tier_before_the_last'
         when tier_position = tier_count and up_to_quantity is not null then 'last_tier_not_open'

@@ -19,6 +19,8 @@ concurrent_shares_summed as (
     -- the sum over the whole is refused; what held before goes on.
     select
         started.rule_id,
+        started.seller_partner_id,
+        started.service,
         started.beneficiary_partner_id,
         started.valid_from_date,
         sum(concurrent.share_ratio) as concurrent_share_ratio
@@ -29,7 +31,9 @@ concurrent_shares_summed as (
             and started.service = concurrent.service
             and started.valid_from_date >= concurrent.valid_from_date
             and started.valid_from_date < concurrent.valid_until_date
-    group by started.rule_id, started.beneficiary_partner_id, started.valid_from_date
+    group by
+        started.rule_id, started.seller_partner_id, started.service, started.beneficiary_partner_id,
+        started.valid_from_date
 
 ),
 
@@ -39,7 +43,9 @@ neighbours_seen as (
         revenue_shares.*,
         concurrent_shares_summed.concurrent_share_ratio,
         max(revenue_shares.valid_until_date) over (
-            partition by revenue_shares.rule_id, revenue_shares.beneficiary_partner_id
+            partition by
+                revenue_shares.rule_id, revenue_shares.seller_partner_id, revenue_shares.service,
+                revenue_shares.beneficiary_partner_id
             order by revenue_shares.valid_from_date nulls last, revenue_shares.valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date
@@ -48,6 +54,8 @@ neighbours_seen as (
         on
             revenue_shares.rule_id = concurrent_shares_summed.rule_id
             and revenue_shares.beneficiary_partner_id = concurrent_shares_summed.beneficiary_partner_id
+            and revenue_shares.seller_partner_id = concurrent_shares_summed.seller_partner_id
+            and revenue_shares.service = concurrent_shares_summed.service
             and revenue_shares.valid_from_date = concurrent_shares_summed.valid_from_date
 
 )
