@@ -76,8 +76,9 @@ events_with_partners as (
 
 ),
 
--- From the specific to the general: the plan of the destination's country, else the plan of every country.
--- A refused plan keeps its place: what it would have charged is uncharged, not charged by the next more general plan.
+-- From the specific to the general: the plan of the destination's country, else the plan of every country. A
+-- refused plan keeps its place: what it would have charged is uncharged, not charged by the next more
+-- general plan.
 refused_plans as (
 
     select

@@ -1,5 +1,5 @@
--- One row per usage group whose revenue is shared: its part of what the seller's rules give away, by revenue,
--- to a millionth.
+-- One row per usage group whose revenue is shared: its part of what the seller's rules give away, by
+-- revenue, to a millionth.
 with
 
 shared as (

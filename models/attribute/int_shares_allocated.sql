@@ -36,7 +36,8 @@ rules_applied as (
         share_rules.rule_id,
         share_rules.beneficiary_partner_id,
         share_rules.share_ratio,
-        -- All rules of a group are rounded together: rounded one by one they could give away more than there is.
+        -- All rules of a group are rounded together: rounded one by one they could give away more than there
+        -- is.
         sum(share_rules.share_ratio) over (
             partition by revenue.billing_period_id, revenue.service
         ) as group_share_ratio

@@ -1,5 +1,5 @@
--- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome, with
--- their sums. Everything after this point works on groups; no amount is rounded here.
+-- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome,
+-- with their sums. Everything after this point works on groups; no amount is rounded here.
 with
 
 events as (

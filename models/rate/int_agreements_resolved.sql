@@ -1,5 +1,5 @@
--- One row per agreement that may be applied, with its validity as instants. Where one agreement follows another without a
--- gap, it ends when its successor begins, also where the two run on different clocks.
+-- One row per agreement that may be applied, with its validity as instants. Where one agreement follows
+-- another without a gap, it ends when its successor begins, also where the two run on different clocks.
 with
 
 agreements as (

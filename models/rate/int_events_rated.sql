@@ -81,8 +81,8 @@ code_lengths_counted as (
 
 ),
 
--- The beginnings of each destination, one for each length of code in the carrier's deck. Made before the deck
--- is joined, so that the join meets the code by equality.
+-- The beginnings of each destination, one for each length of code in the carrier's deck. Made before the
+-- deck is joined, so that the join meets the code by equality.
 beginnings as (
 
     select

@@ -1,7 +1,7 @@
 -- One row per dial code and interval in which its rate is in force, per carrier, service and direction; no
 -- two rows of a code overlap. A full deck ends every row before it, an amendment ends the row of its own
--- code, a closed code ends without a successor, so that the next shorter code applies. A row applies from its
--- effective date in the agreement's zone, or from receipt if that is later.
+-- code, a closed code ends without a successor, so that the next shorter code applies. A row applies from
+-- its effective date in the agreement's zone, or from receipt if that is later.
 with
 
 deck_rows_staged as (
@@ -12,8 +12,8 @@ deck_rows_staged as (
 
 ),
 
--- A code whose rate cannot be read still says that the shorter codes do not apply: its events are unrated with a reason, instead
--- of being rated by their neighbour.
+-- A code whose rate cannot be read still says that the shorter codes do not apply: its events are unrated
+-- with a reason, instead of being rated by their neighbour.
 deck_rows as (
 
     select
@@ -23,7 +23,8 @@ deck_rows as (
     where
         refusal_reason is null
         or refusal_reason in (
-            'rate_unreadable', 'rate_has_more_than_8_decimals', 'rate_currency_missing', 'rate_currency_unknown',
+            'rate_unreadable', 'rate_has_more_than_8_decimals', 'rate_currency_missing',
+            'rate_currency_unknown',
             'rate_per_quantity_unreadable', 'rate_unit_unknown', 'connect_fee_unreadable'
         )
 
@@ -53,7 +54,8 @@ deck_rows_timed as (
 
 ),
 
--- A full deck that was corrected for the same day replaces all of the deck that it corrects, not only the codes that it repeats.
+-- A full deck that was corrected for the same day replaces all of the deck that it corrects, not only the
+-- codes that it repeats.
 last_full_decks as (
 
     select *
@@ -78,8 +80,14 @@ deck_rows_in_force as (
             and deck_rows_timed.applies_from_at = last_full_decks.applies_from_at
     where
         last_full_decks.carrier_id is null
-        or (deck_rows_timed.deck_kind = 'full' and deck_rows_timed.deck_version is not distinct from last_full_decks.deck_version)
-        or (deck_rows_timed.deck_kind = 'amendment' and deck_rows_timed.received_at >= last_full_decks.received_at)
+        or (
+            deck_rows_timed.deck_kind = 'full'
+            and deck_rows_timed.deck_version is not distinct from last_full_decks.deck_version
+        )
+        or (
+            deck_rows_timed.deck_kind = 'amendment'
+            and deck_rows_timed.received_at >= last_full_decks.received_at
+        )
 
 ),
 
@@ -90,7 +98,7 @@ deck_rows_deduplicated as (
     from deck_rows_in_force
     qualify row_number() over (
         partition by carrier_id, service, direction, dial_code, applies_from_at
-        order by is_refused, received_at desc, loaded_at desc, file_id desc, record_number desc
+        order by is_refused asc, received_at desc, loaded_at desc, file_id desc, record_number desc
     ) = 1
 
 ),

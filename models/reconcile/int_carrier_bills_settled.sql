@@ -16,8 +16,10 @@ lines as (
         cast(sum(rated_amount) as {{ exact_amount() }}) as rated_amount,
         cast(sum(case when line_type = 'tax' then invoiced_amount else 0 end) as {{ exact_amount() }})
             as invoiced_tax_amount,
-        cast(sum(case when line_type != 'tax' and invoiced_amount < 0 then -invoiced_amount else 0 end)
-            as {{ exact_amount() }}) as credited_on_lines_amount
+        cast(
+            sum(case when line_type != 'tax' and invoiced_amount < 0 then -invoiced_amount else 0 end)
+            as {{ exact_amount() }}
+        ) as credited_on_lines_amount
     from {{ ref('int_invoice_lines_matched') }}
     group by billing_period_id, carrier_id, invoice_currency, period_start_date
 
@@ -71,8 +73,10 @@ credits as (
         invoices.billing_period_id,
         credit_notes.credit_currency,
         cast(sum(credit_notes.credit_amount) as {{ exact_amount() }}) as credited_amount,
-        cast(sum(case when credit_notes.cause is null then credit_notes.credit_amount else 0 end)
-            as {{ exact_amount() }}) as credited_without_cause_amount
+        cast(
+            sum(case when credit_notes.cause is null then credit_notes.credit_amount else 0 end)
+            as {{ exact_amount() }}
+        ) as credited_without_cause_amount
     from {{ ref('stg_credit_notes__native') }} as credit_notes
     inner join invoices
         on
@@ -90,8 +94,8 @@ amounts_joined as (
         coalesce(disputes.disputed_amount, 0) as disputed_amount,
         coalesce(disputes.disputed_tax_amount, 0) as disputed_tax_amount,
         coalesce(disputes.credited_on_disputes_amount, 0) as credited_on_disputes_amount,
-        -- What has come back on a credit line, or in a credit note that names no cause, is not withheld again.
-        -- A bill that no agreement covers is held as a whole until somebody says what it is.
+        -- What has come back on a credit line, or in a credit note that names no cause, is not withheld
+        -- again. A bill that no agreement covers is held as a whole until somebody says what it is.
         case
             when not lines.has_agreement
                 then greatest(lines.invoiced_amount - coalesce(credits.credited_amount, 0), 0)

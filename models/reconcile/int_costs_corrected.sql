@@ -1,6 +1,6 @@
--- One row per rated usage group with its cost after reconciliation: its part of what we accept of the invoice
--- line that covers it, by rated cost, to a millionth; the rated cost itself where no line covers it yet. The
--- parts of a line add up to its accepted amount.
+-- One row per rated usage group with its cost after reconciliation: its part of what we accept of the
+-- invoice line that covers it, by rated cost, to a millionth; the rated cost itself where no line covers it
+-- yet. The parts of a line add up to its accepted amount.
 with
 
 costs as (

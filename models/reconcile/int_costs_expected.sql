@@ -78,8 +78,8 @@ days_covered as (
 
 ),
 
--- The days that an invoice is about, per service and direction. Usage on them that no line covers was left out by the carrier; usage
--- outside them is still to be invoiced.
+-- The days that an invoice is about, per service and direction. Usage on them that no line covers was left
+-- out by the carrier; usage outside them is still to be invoiced.
 invoice_spans as (
 
     select
@@ -124,7 +124,8 @@ costs_expected as (
     select
         costs.*,
         days_covered.invoice_line_id,
-        case when days_covered.invoice_line_id is null then days_spanned.invoice_id end as omitted_by_invoice_id
+        case when days_covered.invoice_line_id is null then days_spanned.invoice_id end
+            as omitted_by_invoice_id
     from costs
     left join days_covered
         on

@@ -1,7 +1,7 @@
 -- One row per invoice and cause that overcharges us by more than the agreement tolerates, both by ratio and
--- by amount. What a carrier undercharges is no dispute, and neither is what we cannot judge: an invoice without
--- an agreement or an exchange rate, or lines that may be our own unrated events. Credit notes that name invoice and
--- cause answer the dispute.
+-- by amount. What a carrier undercharges is no dispute, and neither is what we cannot judge: an invoice
+-- without an agreement or an exchange rate, or lines that may be our own unrated events. Credit notes that
+-- name invoice and cause answer the dispute.
 with
 
 components as (

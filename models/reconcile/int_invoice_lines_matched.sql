@@ -147,7 +147,8 @@ lines_and_omissions as (
         line_costs.rated_cost_amount,
         case
             when lines.line_type != 'tax' then null
-            -- The tax on the whole net stands against the first tax line; nothing is left to expect of further ones.
+            -- The tax on the whole net stands against the first tax line; nothing is left to expect of
+            -- further ones.
             when lines.tax_line_position > 1 then cast(0 as {{ exact_amount() }})
             else {{ round_money(
                 multiply_exactly('coalesce(invoice_nets.invoiced_net_amount, 0)', 'lines.tax_ratio'),

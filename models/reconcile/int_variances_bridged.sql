@@ -8,13 +8,14 @@ lines as (
 
     select
         *,
-        -- Only a line with usage on both sides, in units and currencies that compare, is walked; one that is right is not.
+        -- Only a line with usage on both sides, in units and currencies that compare, is walked; one that is
+        -- right is not.
         line_type = 'usage'
         and is_invoiced
         and not is_repeated
         and rated_event_count is not null
         and is_convertible
-        and quantity_unit = rated_quantity_unit
+        and coalesce(quantity_unit = rated_quantity_unit, true)
         and invoiced_amount != rated_amount as is_walked
     from {{ ref('int_invoice_lines_matched') }}
 
@@ -58,7 +59,7 @@ rate_step_taken as (
                 then amount_at_their_quantity
             else {{ divide_and_round(
                 multiply_exactly('invoiced_quantity', 'invoiced_rate_amount')
-                ~ ' + ' ~ multiply_exactly('invoiced_event_count * invoiced_rate_per_quantity', 'connect_fee_amount'),
+                ~ ' + ' ~ multiply_exactly('coalesce(invoiced_event_count, 0) * invoiced_rate_per_quantity', 'connect_fee_amount'),
                 'invoiced_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
             ) }}
         end as amount_at_their_rate

@@ -43,7 +43,8 @@ days_summed as (
     group by
         usage_groups.usage_date, usage_groups.service, usage_groups.direction, usage_groups.carrier_id,
         usage_groups.destination_id, usage_groups.country_code, usage_groups.partner_id,
-        usage_groups.quantity_unit, usage_groups.unrated_reason, usage_groups.uncharged_reason, usage_groups.rated_cost_currency
+        usage_groups.quantity_unit, usage_groups.unrated_reason, usage_groups.uncharged_reason,
+        usage_groups.rated_cost_currency
 
 ),
 
@@ -54,7 +55,8 @@ fct_usage_daily as (
             cast(usage_date as string) || '|' || service || '|' || direction || '|' || carrier_id
             || '|' || coalesce(destination_id, '') || '|' || coalesce(country_code, '')
             || '|' || coalesce(partner_id, '') || '|' || quantity_unit
-            || '|' || coalesce(unrated_reason, '') || '|' || coalesce(uncharged_reason, '') || '|' || coalesce(rated_cost_currency, '')
+            || '|' || coalesce(unrated_reason, '') || '|' || coalesce(uncharged_reason, '')
+            || '|' || coalesce(rated_cost_currency, '')
         ) as usage_daily_id,
         service,
         direction,

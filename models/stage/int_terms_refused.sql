@@ -1,5 +1,5 @@
--- One row per term row that cannot be applied, and why: nothing is rated or charged by it. What depends on it
--- is unrated or uncharged with a reason of its own; everything else settles.
+-- One row per term row that cannot be applied, and why: nothing is rated or charged by it. What depends on
+-- it is unrated or uncharged with a reason of its own; everything else settles.
 with
 
 parties as (

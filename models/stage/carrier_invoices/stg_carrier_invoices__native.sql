@@ -41,7 +41,8 @@ invoice_lines_read as (
         _file_id as file_id,
         _record_number as record_number,
         row_number() over (
-            partition by _file_id, trim(carrier_id), trim(invoice_number), trim(invoice_version), trim(line_number)
+            partition by
+                _file_id, trim(carrier_id), trim(invoice_number), trim(invoice_version), trim(line_number)
             order by _record_number
         ) as number_position
     from invoice_lines

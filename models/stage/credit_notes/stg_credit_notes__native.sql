@@ -26,7 +26,8 @@ credit_notes as (
 
 copies_numbered as (
 
-    -- A credit note that is sent twice is money only once. Only readable copies count, and of them the latest.
+    -- A credit note that is sent twice is money only once. Only readable copies count, and of them the
+    -- latest.
     select
         *,
         row_number() over (

@@ -1,6 +1,6 @@
 with
 
-known_currencies as (
+currencies as (
 
     select currency_code from {{ ref('currencies') }}
 
@@ -53,7 +53,8 @@ select
     destination_name,
     rate_currency,
     rate_unit,
-    {{ deck_refusal_reason('rate_currency in (select known_currencies.currency_code from known_currencies)') }} as refusal_reason,
+    {{ deck_refusal_reason('rate_currency in (select currencies.currency_code from currencies)') }}
+        as refusal_reason,
     rate_amount,
     rate_per_quantity,
     connect_fee_amount,
