@@ -25,6 +25,7 @@ lint: setup
 	@$(IN_VENV) sqlfluff lint --disable-progress-bar models tests
 
 setup: $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@test -d .venv || echo "installing into .venv (about 800 MB, once)"
 	@$(UV) sync --locked --quiet
 
 .tools/bin/uv:

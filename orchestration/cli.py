@@ -127,9 +127,13 @@ def _run_job(home: settings.Home, name: str) -> None:
         dg.DagsterInstance.get() as instance,
         watched.status,
     ):
-        result = job.execute_in_process(
-            instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
-        )
+        try:
+            result = job.execute_in_process(
+                instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+            )
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            click.echo("tollgate: stopped; nothing is half loaded or half published, run it again", err=True)
+            raise SystemExit(130) from None
     if not result.success:
         summary.print_failure(home, console)
         raise SystemExit(1)

@@ -35,7 +35,8 @@ class ProgressHandler(logging.Handler):
                 self._say("yellow", facts.get("orig_message") or record.getMessage())
         elif event.is_step_materialization:
             self._materialized(event.asset_key)
-        elif event.is_step_failure:
+        elif event.is_step_failure and "CheckFailed" not in (event.step_failure_data.error.cls_name or ""):
+            # What a gate found is told at the end, in its own words.
             error = event.step_failure_data.error
             self._say("red", f"{event.step_key}: {error.cause.message if error.cause else error.message}".strip())
 

@@ -122,7 +122,20 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
                 return "unknown"
             return f"{amount:,.{decimals.get(currency, 2)}f}"
 
-        table = _table("Carriers", "carrier", "month", "", "invoiced", "expected", "variance", "disputed", "withheld", "credited", "to pay", "due")
+        table = _table(
+            "Carriers",
+            "carrier",
+            "month",
+            "",
+            "invoiced",
+            "expected",
+            "variance",
+            "disputed",
+            "withheld",
+            "credited",
+            "to pay",
+            "due",
+        )
         for carrier, month, currency, *amounts, due in rows(CARRIERS):
             table.add_row(carrier, month, currency, *(money(amount, currency) for amount in amounts), due)
         for carrier, month, currency, amount in rows(ACCRUALS):
@@ -182,6 +195,7 @@ def print_failure(home: settings.Home, console: Console) -> None:
         verdict = json.loads(gate.read_text())
         for message in [] if verdict["passed"] else verdict["messages"]:
             console.print(f"  {message}", highlight=False, soft_wrap=True)
+        console.print(f"  the rows are in {home.reports / 'gate.html'}", highlight=False, soft_wrap=True)
     _print_held_back(home, console)
     if (home.published / "settlement.duckdb").exists():
         console.print(f"What was published before is untouched: {home.published}", highlight=False, soft_wrap=True)

@@ -1,8 +1,8 @@
-"""dbt's unit tests: each rule of the models on a few invented rows. A run leaves them out; they prove the models, not a month."""
+"""dbt's unit tests: each rule of the models on a few invented rows. They prove the models, not a month."""
 
 import duckdb
-
 from conftest import dbt
+
 from orchestration import ingest, ledger
 
 
