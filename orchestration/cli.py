@@ -2,7 +2,8 @@
 
 Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
 
-Exit codes: 0 done; 1 the run failed or the gate held the publication back; 2 the call or the set-up is wrong.
+Exit codes: 0 done; 1 the run failed or the gate held the publication back; 2 the call or the set-up is
+wrong; 130 stopped by Ctrl-C.
 """
 
 import shutil
@@ -127,13 +128,13 @@ def _run_job(home: settings.Home, name: str) -> None:
         dg.DagsterInstance.get() as instance,
         watched.status,
     ):
-        try:
-            result = job.execute_in_process(
-                instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
-            )
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-            click.echo("tollgate: stopped; nothing is half loaded or half published, run it again", err=True)
-            raise SystemExit(130) from None
+        result = job.execute_in_process(
+            instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+        )
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    if any("DagsterExecutionInterruptedError" in str(error) for error in failures):
+        click.echo("tollgate: stopped; nothing is half loaded or half published, run it again", err=True)
+        raise SystemExit(130)
     if not result.success:
         summary.print_failure(home, console)
         raise SystemExit(1)
