@@ -116,9 +116,9 @@ def _run_job(home: settings.Home, name: str) -> None:
         import dagster as dg
 
         from orchestration import progress, summary
-        from orchestration.definitions import build_defs
+        from orchestration.definitions import defs
 
-        job = build_defs(home).resolve_job_def(name)
+        job = defs.resolve_job_def(name)
     watched = progress.watch(Counter(progress.verb_of(key) for key in job.asset_layer.selected_asset_keys), console)
     home.reports.mkdir(parents=True, exist_ok=True)
     # dbt prints two lines for each of its nodes; they are kept for whoever looks for a fault.

@@ -11,8 +11,7 @@ killed run is simply repeated. A file is known by its content, not by its name.
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +21,9 @@ import duckdb
 
 from orchestration import feeds
 from orchestration.feeds import Feed, readers
-from orchestration.feeds.readers import UnreadableFile, quote_name, quote_text
+from orchestration.feeds.readers import UnreadableFile
 from orchestration.resources import POOL, Warehouse
+from orchestration.sql import quote_name, quote_text, transaction
 
 UNFINISHED_SUFFIXES = (".tmp", ".part")
 MESSAGE_CHARACTERS = 1000  # the engine may quote a whole line of the file
@@ -318,7 +318,7 @@ def _load_file(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> File
     except (UnreadableFile, OSError, duckdb.Error) as error:
         told = str(error) if isinstance(error, UnreadableFile) else f"{path.name}: {error}"
         message = told if len(told) <= MESSAGE_CHARACTERS else f"{told[:MESSAGE_CHARACTERS]} ..."
-        with _transaction(connection):
+        with transaction(connection):
             _write_ledger(connection, arrival, content_hash, FileLoad(path.name, "failed", message=message))
         return FileLoad(path.name, "failed", message=message)
     finally:
@@ -341,7 +341,7 @@ def _note_known_content(
 ) -> FileLoad:
     """Content that is loaded: under its old name it is skipped, under another a duplicate, recorded once."""
     name = arrival.path.name
-    with _transaction(connection):
+    with transaction(connection):
         touched = connection.execute(
             """
             update ingest.files set modified_at = ?, size_bytes = ?
@@ -367,7 +367,7 @@ def _load_new(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, seen: re
                 f"{name}: {plan.readable_count} records should be readable, the engine reads {read_count}. "
                 f"Nothing of it is loaded; check its quotes against {arrival.feed.declaration.name}."
             )
-        with _transaction(connection):
+        with transaction(connection):
             file_id = arrival.file_id(seen.content_hash)
             loaded_count = _insert_rows(connection, arrival, file_id)
             quarantined_count = 0
@@ -485,17 +485,6 @@ def _write_ledger(
             f"{time.monotonic() - arrival.started_seconds:.3f}",
         ],
     )
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    connection.execute("begin")
-    try:
-        yield
-    except BaseException:
-        connection.execute("rollback")
-        raise
-    connection.execute("commit")
 
 
 def _is_blank(name: str) -> str:

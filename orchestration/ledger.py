@@ -8,14 +8,13 @@ each publication exports them, and a new warehouse starts from that export.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 
-from orchestration.resources import Warehouse
+from orchestration.resources import POOL, Warehouse
+from orchestration.sql import quote_text, transaction
 
 MART = "settle.fct_settlement_ledger"
 TABLE = "ledger.postings"
@@ -122,27 +121,10 @@ def export(connection: duckdb.DuckDBPyConnection, export_dir: Path) -> Path:
             return final
     unfinished = final.with_name(".postings.parquet.new")
     connection.execute(
-        f"copy (from {TABLE} order by batch_number, posting_id) to '{sql_text(unfinished)}' (format parquet)"
+        f"copy (from {TABLE} order by batch_number, posting_id) to {quote_text(unfinished)} (format parquet)"
     )
     os.replace(unfinished, final)
     return final
-
-
-@contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing of what happens inside."""
-    connection.begin()
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def sql_text(value: object) -> str:
-    """A value for use between single quotes in SQL, where a statement takes no parameters."""
-    return str(value).replace("'", "''")
 
 
 def _export_file(export_dir: Path) -> Path:
@@ -160,7 +142,7 @@ def _assert_law(connection: duckdb.DuckDBPyConnection, law: str, query: str) -> 
 # --- In Dagster's graph ---------------------------------------------------------------------------------------------
 
 
-@dg.asset(key=["ledger", "postings"], group_name="ingest", kinds={"duckdb"}, pool="duckdb")
+@dg.asset(key=["ledger", "postings"], group_name="ingest", kinds={"duckdb"}, pool=POOL)
 def opened_books(warehouse: Warehouse) -> dg.MaterializeResult:
     """What is booked so far, for the models to read; brought back from the last export where the warehouse is new."""
     with warehouse.connect() as connection:

@@ -31,8 +31,8 @@ import duckdb
 
 from orchestration import ledger
 from orchestration.gate import SCHEMA, VERDICT_KEY, confirm, fingerprints
-from orchestration.ledger import sql_text, transaction
 from orchestration.resources import POOL, Warehouse
+from orchestration.sql import quote_text, transaction
 
 FILE = "settlement.duckdb"
 MANIFEST = "manifest.json"
@@ -137,9 +137,9 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: str, version: Path) -> i
         f'create table {target} as from {SCHEMA}."{table}" order by {_order(connection, table)}'
     ).fetchone()
     for commented, comment in _comments(connection, table, target):
-        connection.execute(f"comment on {commented} is '{sql_text(comment)}'")
-    file = sql_text(version / PARQUET / f"{table}.parquet")
-    connection.execute(f"copy {target} to '{file}' (format parquet, compression zstd)")
+        connection.execute(f"comment on {commented} is {quote_text(comment)}")
+    file = quote_text(version / PARQUET / f"{table}.parquet")
+    connection.execute(f"copy {target} to {file} (format parquet, compression zstd)")
     return rows
 
 
@@ -177,7 +177,7 @@ def _comments(connection: duckdb.DuckDBPyConnection, table: str, target: str) ->
 @contextmanager
 def _attached(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
     """Have a new DuckDB file at hand as `publication`; it is complete and closed afterwards."""
-    connection.execute(f"attach '{sql_text(file)}' as publication (storage_version '{STORAGE_VERSION}')")
+    connection.execute(f"attach {quote_text(file)} as publication (storage_version '{STORAGE_VERSION}')")
     try:
         yield
         connection.execute("checkpoint publication")

@@ -33,15 +33,10 @@ costs as (
 disputed as (
 
     select
-        components.invoice_line_id,
-        cast(sum(components.component_variance_amount) as {{ exact_amount() }}) as disputed_amount
-    from {{ ref('int_variances_bridged') }} as components
-    inner join {{ ref('int_disputes_raised') }} as disputes
-        on
-            components.invoice_id = disputes.invoice_id
-            and components.billing_period_id = disputes.billing_period_id
-            and components.cause = disputes.cause
-    group by components.invoice_line_id
+        invoice_line_id,
+        cast(sum(component_variance_amount) as {{ exact_amount() }}) as disputed_amount
+    from {{ ref('int_variances_disputed') }}
+    group by invoice_line_id
 
 ),
 

@@ -1,6 +1,6 @@
 -- One row per invoice line with what our records say it should have been, and one per destination that the
--- carrier should have billed in a period that it did bill, but left out. Both sides are in the invoice's
--- currency and rounded as the invoice rounds its lines.
+-- carrier left out of an invoice that is about its days. Both sides are in the invoice's currency and rounded
+-- as the invoice rounds its lines.
 with
 
 lines as (

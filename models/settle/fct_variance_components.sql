@@ -4,14 +4,9 @@ with components as (
 
 ),
 
-disputes as (
+disputed as (
 
-    select
-        dispute_id,
-        invoice_id,
-        billing_period_id,
-        cause
-    from {{ ref('int_disputes_raised') }}
+    select * from {{ ref('int_variances_disputed') }}
 
 ),
 
@@ -22,18 +17,15 @@ fct_variance_components as (
         components.invoice_line_id,
         components.carrier_id,
         components.billing_period_id,
-        disputes.dispute_id,
+        disputed.dispute_id,
         components.invoice_number,
         components.cause,
         cast(components.component_variance_amount as decimal(18, 6)) as component_variance_amount,
         components.invoice_currency,
         components.invoice_date
     from components
-    left join disputes
-        on
-            components.invoice_id = disputes.invoice_id
-            and components.billing_period_id = disputes.billing_period_id
-            and components.cause = disputes.cause
+    left join disputed
+        on components.variance_component_id = disputed.variance_component_id
 
 )
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.feeds import CsvDialect, Feed, snake_case
+from orchestration.sql import quote_name, quote_text
 
 CHUNK_BYTES = 1 << 20
 # Splits no line: a file that holds this control character is refused, so a line is always one value.
@@ -122,16 +123,6 @@ def plan(connection: duckdb.DuckDBPyConnection, feed: Feed, path: Path, seen: Su
     file = _File(connection, feed, path, _values_of_file_name(feed, path), seen, scratch)
     plan_format = {"csv": _plan_csv, "jsonl": _plan_jsonl, "parquet": _plan_parquet}
     return plan_format[feed.format_of(path.name)](file)
-
-
-def quote_text(value: str) -> str:
-    """An SQL text literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def quote_name(value: str) -> str:
-    """An SQL identifier."""
-    return '"' + value.replace('"', '""') + '"'
 
 
 # --- the survey ---------------------------------------------------------------------------------------------

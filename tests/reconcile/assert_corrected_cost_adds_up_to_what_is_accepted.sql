@@ -31,6 +31,7 @@ disputed as (
     inner join {{ ref('int_disputes_raised') }} as disputes
         on
             components.invoice_id = disputes.invoice_id
+            and components.billing_period_id = disputes.billing_period_id
             and components.cause = disputes.cause
     group by components.invoice_line_id
 
