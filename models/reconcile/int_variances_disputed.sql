@@ -1,4 +1,5 @@
--- One row per component of a variance that a dispute raises. What of a line is in dispute is decided here, once.
+-- One row per component of a variance that a dispute raises. What of a line is in dispute is decided here,
+-- once.
 with
 
 components as (
