@@ -4,6 +4,7 @@
         when service not in ('voice', 'sms', 'email') then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
         when service != 'email' and not {{ is_digits('destination') }} then 'destination_unreadable'
+        when service != 'email' and destination like '0%' then 'destination_not_international'
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'
         when quantity is null or quantity < 0 then 'quantity_unreadable'

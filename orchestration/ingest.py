@@ -49,6 +49,18 @@ LEDGER = """
         elapsed_seconds decimal(18, 3) not null,
         check (outcome <> 'loaded' or loaded_count + quarantined_count = record_count)
     );
+    create table if not exists ingest.feeds (
+        kind varchar not null,
+        feed varchar not null,
+        decimal_mark varchar not null,
+        time_zone varchar,
+        international_prefix varchar,
+        national_prefix varchar,
+        calling_code varchar,
+        money_sign integer not null,
+        expected_every_hours integer,
+        primary key (kind, feed)
+    );
     create table if not exists ingest.quarantine (
         file_id varchar not null,
         kind varchar not null,
@@ -144,12 +156,33 @@ def prepare(connection: duckdb.DuckDBPyConnection, declared: tuple[Feed, ...] | 
     A column that a declaration gained is added to its table; one that it lost stays, so no value is lost.
     """
     connection.execute(LEDGER)
+    _declare(connection, feeds.declared() if declared is None else declared)
     for feed in feeds.declared() if declared is None else declared:
         columns = {name: "varchar" for name in feed.column_names} | RAW_METADATA
         described = ", ".join(f"{quote_name(name)} {data_type}" for name, data_type in columns.items())
         connection.execute(f"create table if not exists {_raw_table(feed)} ({described})")
         for name in feed.column_names:
             connection.execute(f"alter table {_raw_table(feed)} add column if not exists {quote_name(name)} varchar")
+
+
+def _declare(connection: duckdb.DuckDBPyConnection, declared: tuple[Feed, ...]) -> None:
+    """What the declarations say about values, where staging can read it."""
+    for feed in declared:
+        numbers = feed.phone_numbers
+        connection.execute(
+            "insert or replace into ingest.feeds values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                feed.kind,
+                feed.feed,
+                feed.decimal_mark,
+                feed.time_zone,
+                numbers.international_prefix,
+                numbers.national_prefix,
+                numbers.calling_code,
+                feed.money.sign,
+                feed.expected_every_hours,
+            ],
+        )
 
 
 def load_feed(

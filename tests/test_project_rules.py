@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+import yaml
 from conftest import check
 from sqlglot import expressions as exp
 
@@ -19,7 +20,9 @@ from orchestration import feeds, gate
 PROJECT = Path(__file__).resolve().parents[1]
 VERBS = ["stage", "rate", "attribute", "reconcile", "settle"]
 # Sources that no file lands in: what ingest writes of itself, and what publish books.
-SOURCES_WITHOUT_FEED = {"files", "postings"}
+# Models that only put the feeds of one kind below each other: their keys and rules are those of staging.
+COLLECTED = "_collected"
+SOURCES_WITHOUT_FEED = {"files", "feeds", "postings"}
 
 
 def verb_of(node: dict) -> str:
@@ -208,7 +211,7 @@ def test_every_model_has_a_tested_key(dbt_project, tests, models):
         return bool(unique & not_null) or any(name == "columns_identify_a_row" for name, _ in on_model)
 
     check(
-        (name for name, model in models.items() if not has_key(model)),
+        (name for name, model in models.items() if not has_key(model) and not name.endswith(COLLECTED)),
         "A row that appears twice is paid twice. Test the key: unique and not_null on one column, or "
         "columns_identify_a_row on several:",
     )
@@ -217,7 +220,7 @@ def test_every_model_has_a_tested_key(dbt_project, tests, models):
 def test_every_computed_model_has_a_worked_example(dbt_project, models):
     shown = {test["model"] for test in dbt_project.manifest["unit_tests"].values()}
     check(
-        (name for name in models if name.startswith("int_") and name not in shown),
+        (name for name in models if name.startswith("int_") and name not in shown and not name.endswith(COLLECTED)),
         "A rule that no example shows is a rule that the next change may drop. Add a unit test of a few rows to "
         "models/<verb>/_<verb>__unit_tests.yml:",
     )
@@ -391,6 +394,16 @@ def test_every_source_has_a_feed_and_every_feed_a_source(dbt_project):
         sources ^ declared,
         "A source that no feed fills stays empty, and a feed that no source reads never settles. Missing in "
         "models/stage/<source>/_<source>.yml or in orchestration/feeds/:",
+    )
+
+
+def test_every_feed_of_a_kind_that_settles_is_collected():
+    listed = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["feeds"]
+    collected = {f"{kind}__{feed}" for kind, names in listed.items() for feed in names}
+    check(
+        collected ^ {feed.name for feed in feeds.declared() if feed.kind in listed},
+        "A feed that is declared but not collected lands and never settles. `feeds` in dbt_project.yml and the "
+        "declarations differ in:",
     )
 
 

@@ -18,6 +18,34 @@
 {%- endmacro %}
 {% macro spark__parse_rfc2822(text) -%} try_to_timestamp({{ text }}, 'EEE, d MMM yyyy HH:mm:ss Z') {%- endmacro %}
 
+{# Text of a declared shape (strptime's codes) that names no zone, as an instant: the wall clock of the feed's own zone. Null where it is
+   none, or where the feed declares no zone. #}
+{% macro parse_wall_clock(text, format, time_zone) -%} {{ adapter.dispatch('parse_wall_clock')(text, format, time_zone) }} {%- endmacro %}
+{% macro default__parse_wall_clock(text, format, time_zone) -%}
+    (try_strptime(trim({{ text }}), '{{ format }}') at time zone {{ time_zone }} at time zone 'UTC')
+{%- endmacro %}
+{% macro spark__parse_wall_clock(text, format, time_zone) -%}
+    {%- set codes = {'%Y': 'yyyy', '%m': 'MM', '%d': 'dd', '%H': 'HH', '%I': 'hh', '%M': 'mm', '%S': 'ss', '%p': 'a', '%f': 'SSSSSS', '%g': 'SSS'} -%}
+    {%- set pattern = namespace(text=format) -%}
+    {%- for code, letters in codes.items() -%} {%- set pattern.text = pattern.text | replace(code, letters) -%} {%- endfor -%}
+    to_utc_timestamp(try_to_timestamp(trim({{ text }}), '{{ pattern.text }}'), {{ time_zone }})
+{%- endmacro %}
+
+{# Whole seconds, or with per_second=1000 milliseconds, since 1970-01-01 UTC, as an instant; null where the text is no such number. #}
+{% macro parse_epoch(text, per_second=1) -%} {{ adapter.dispatch('parse_epoch')(text, per_second) }} {%- endmacro %}
+{% macro default__parse_epoch(text, per_second) -%}
+    case
+        when regexp_full_match(trim({{ text }}), '[0-9]{1,16}')
+            then make_timestamp(try_cast(trim({{ text }}) as bigint) * {{ 1000000 // per_second }})
+    end
+{%- endmacro %}
+{% macro spark__parse_epoch(text, per_second) -%}
+    case
+        when trim({{ text }}) rlike '^[0-9]{1,16}$'
+            then timestamp_micros(try_cast(trim({{ text }}) as bigint) * {{ 1000000 // per_second }})
+    end
+{%- endmacro %}
+
 {# Wall clock of an instant in a zone. #}
 {% macro to_local(instant, time_zone) -%} {{ adapter.dispatch('to_local')(instant, time_zone) }} {%- endmacro %}
 {% macro default__to_local(instant, time_zone) -%}

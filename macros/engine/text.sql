@@ -9,3 +9,38 @@
 {% macro parse_whole_number(text) -%}
     case when {{ is_digits('trim(' ~ text ~ ')') }} then try_cast(trim({{ text }}) as integer) end
 {%- endmacro %}
+
+{# A number written with the feed's own decimal mark; null where it is none. A number with the other mark is none either: the comma
+   of 1,175 may be a thousands mark, and a guess would be wrong by a thousand. #}
+{% macro parse_decimal(text, decimal_mark="'.'", type='decimal(18, 8)') -%}
+    {{ adapter.dispatch('parse_decimal')(text, decimal_mark, type) }}
+{%- endmacro %}
+{% macro default__parse_decimal(text, decimal_mark, type) -%}
+    case
+        when {{ decimal_mark }} = '.' and regexp_full_match(trim({{ text }}), '[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,2})?')
+            then try_cast(trim({{ text }}) as {{ type }})
+        when {{ decimal_mark }} = ',' and regexp_full_match(trim({{ text }}), '[+-]?[0-9]+(,[0-9]+)?')
+            then try_cast(replace(trim({{ text }}), ',', '.') as {{ type }})
+    end
+{%- endmacro %}
+{% macro spark__parse_decimal(text, decimal_mark, type) -%}
+    case
+        when {{ decimal_mark }} = '.' and trim({{ text }}) rlike '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,2})?$'
+            then try_cast(trim({{ text }}) as {{ type }})
+        when {{ decimal_mark }} = ',' and trim({{ text }}) rlike '^[+-]?[0-9]+(,[0-9]+)?$'
+            then try_cast(replace(trim({{ text }}), ',', '.') as {{ type }})
+    end
+{%- endmacro %}
+
+{# A dialled number as E.164 digits. `declared` is the feed's row of stg_ingest__feeds: its prefixes say what a number without a plus
+   means. A national number of a feed that declares no country keeps its 0 and is refused as a destination. #}
+{% macro to_e164(number, declared) -%}
+    case
+        when trim({{ number }}) like '+%' then substring(trim({{ number }}), 2)
+        when trim({{ number }}) like {{ declared }}.international_prefix || '%'
+            then substring(trim({{ number }}), length({{ declared }}.international_prefix) + 1)
+        when trim({{ number }}) like {{ declared }}.national_prefix || '%'
+            then {{ declared }}.calling_code || substring(trim({{ number }}), length({{ declared }}.national_prefix) + 1)
+        else trim({{ number }})
+    end
+{%- endmacro %}

@@ -19,7 +19,7 @@ days_seen as (
     from {{ ref('int_events_deduplicated') }}
     union
     select billing_period_start_date as day_seen
-    from {{ ref('stg_carrier_invoices__native') }}
+    from {{ ref('int_invoice_lines_collected') }}
     where refusal_reason is null
 
 ),

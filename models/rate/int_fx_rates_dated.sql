@@ -12,7 +12,7 @@ rates as (
         row_number() over (
             partition by quote_currency, rate_date order by loaded_at desc, file_id desc, record_number desc
         ) as copy_number
-    from {{ ref('stg_fx_rates__native') }}
+    from {{ ref('int_exchange_rates_collected') }}
     where refusal_reason is null
 
 ),

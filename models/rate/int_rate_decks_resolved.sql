@@ -4,14 +4,6 @@
 -- its effective date in the agreement's zone, or from receipt if that is later.
 with
 
-deck_rows_staged as (
-
-    select * from {{ ref('stg_rate_decks__native') }}
-    union all
-    select * from {{ ref('stg_rate_decks__az_decimal_comma') }}
-
-),
-
 -- A code whose rate cannot be read still says that the shorter codes do not apply: its events are unrated
 -- with a reason, instead of being rated by their neighbour.
 deck_rows as (
@@ -19,7 +11,7 @@ deck_rows as (
     select
         *,
         refusal_reason is not null as is_refused
-    from deck_rows_staged
+    from {{ ref('int_deck_rows_collected') }}
     where
         refusal_reason is null
         or refusal_reason in (

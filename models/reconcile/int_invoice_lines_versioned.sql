@@ -18,7 +18,7 @@ invoice_lines as (
             partition by carrier_id, invoice_number, invoice_version, line_number
             order by loaded_at desc, file_id desc, record_number desc
         ) as copy_number
-    from {{ ref('stg_carrier_invoices__native') }}
+    from {{ ref('int_invoice_lines_collected') }}
     where refusal_reason is null
 
 ),

@@ -1,17 +1,8 @@
--- One row per event: the latest word on it. At-least-once feeds repeat events; the source's own key and the
--- feed say which copies are the same event, and the one received last counts. Copies are counted, so that
--- nothing vanishes unseen.
+-- One row per event: the last final word on it. At-least-once feeds repeat events; the source's own key and
+-- the feed say which copies are the same event. A final status beats a provisional one, however late the
+-- provisional one comes (pending, then unknown); of equals the one received last counts. A vendor's price that
+-- came with an earlier or a later copy is kept. Copies are counted, so that nothing vanishes unseen.
 with
-
-records as (
-
-    select * from {{ ref('stg_usage__native') }}
-    union all
-    select * from {{ ref('stg_usage__twilio_calls') }}
-    union all
-    select * from {{ ref('stg_usage__twilio_messages') }}
-
-),
 
 records_numbered as (
 
@@ -19,14 +10,33 @@ records_numbered as (
         *,
         row_number() over (
             partition by feed, source_event_id
-            order by received_at desc, loaded_at desc, file_id desc, record_number desc
+            order by
+                case event_status when 'pending' then 0 when 'unknown' then 1 else 2 end desc,
+                received_at desc, loaded_at desc, file_id desc, record_number desc
         ) as copy_number,
+        first_value(vendor_amount) over (
+            partition by feed, source_event_id
+            order by vendor_amount is null, received_at desc, loaded_at desc, file_id desc, record_number desc
+        ) as last_vendor_amount,
+        first_value(vendor_currency) over (
+            partition by feed, source_event_id
+            order by vendor_amount is null, received_at desc, loaded_at desc, file_id desc, record_number desc
+        ) as last_vendor_currency,
         count(*) over (partition by feed, source_event_id) as record_count,
-        min(quantity) over (partition by feed, source_event_id) as least_quantity,
-        max(quantity) over (partition by feed, source_event_id) as most_quantity,
-        min(event_status) over (partition by feed, source_event_id) as first_status,
-        max(event_status) over (partition by feed, source_event_id) as last_status
-    from records
+        -- Final words that differ; a provisional one that became final is the ordinary course.
+        min(case when event_status not in ('pending', 'unknown') then quantity end) over (
+            partition by feed, source_event_id
+        ) as least_quantity,
+        max(case when event_status not in ('pending', 'unknown') then quantity end) over (
+            partition by feed, source_event_id
+        ) as most_quantity,
+        min(case when event_status not in ('pending', 'unknown') then event_status end) over (
+            partition by feed, source_event_id
+        ) as first_status,
+        max(case when event_status not in ('pending', 'unknown') then event_status end) over (
+            partition by feed, source_event_id
+        ) as last_status
+    from {{ ref('int_events_collected') }}
     where refusal_reason is null
 
 ),
@@ -45,13 +55,13 @@ events_deduplicated as (
         destination,
         event_status,
         quantity_unit,
-        vendor_currency,
+        case when vendor_amount is null then last_vendor_currency else vendor_currency end as vendor_currency,
         file_id,
         record_number,
         quantity,
-        vendor_amount,
+        case when vendor_amount is null then last_vendor_amount else vendor_amount end as vendor_amount,
         record_count,
-        least_quantity != most_quantity or first_status != last_status as is_restated,
+        coalesce(least_quantity != most_quantity or first_status != last_status, false) as is_restated,
         started_at,
         received_at,
         loaded_at

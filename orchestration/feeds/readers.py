@@ -470,7 +470,7 @@ def _values_of_file_name(feed: Feed, path: Path) -> dict[str, str | None]:
     match = feed.file_name_pattern.fullmatch(path.name)
     if match is None:
         raise UnreadableFile(
-            f"{path.name}: the name does not give {', '.join(feed.file_name_columns)}; "
+            f"{path.name}: the name does not give {', '.join(feed.found_columns)}; "
             f"it must match {feed.file_name_pattern.pattern}. Rename the file."
         )
     return match.groupdict()

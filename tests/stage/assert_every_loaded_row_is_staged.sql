@@ -1,15 +1,12 @@
 -- Fails if a row that ingest loaded is in no staging model, or in two: its event, line, rate or credit would
 -- be settled never, or twice.
 {{ config(meta={'dagster': {'ref': {'name': 'stg_ingest__files', 'package': 'tollgate'}}}) }}
-{% set staged = [
-    'stg_usage__native',
-    'stg_usage__twilio_calls',
-    'stg_usage__twilio_messages',
-    'stg_rate_decks__native',
-    'stg_rate_decks__az_decimal_comma',
-    'stg_carrier_invoices__native',
-    'stg_credit_notes__native',
-    'stg_fx_rates__native',
+{% set collected = [
+    'int_events_collected',
+    'int_deck_rows_collected',
+    'int_invoice_lines_collected',
+    'int_credit_notes_collected',
+    'int_exchange_rates_collected',
 ] %}
 
 with
@@ -26,7 +23,7 @@ loaded as (
 
 staged_rows as (
 
-    {% for model in staged %}
+    {% for model in collected %}
         select file_id from {{ ref(model) }}
         {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -3,25 +3,13 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_events_deduplicated', 'package': 'tollgate'}}}) }}
 with
 
-records as (
-
-    select feed from {{ ref('stg_usage__native') }}
-    where refusal_reason is null
-    union all
-    select feed from {{ ref('stg_usage__twilio_calls') }}
-    where refusal_reason is null
-    union all
-    select feed from {{ ref('stg_usage__twilio_messages') }}
-    where refusal_reason is null
-
-),
-
 records_counted as (
 
     select
         feed,
         count(*) as readable_count
-    from records
+    from {{ ref('int_events_collected') }}
+    where refusal_reason is null
     group by feed
 
 ),

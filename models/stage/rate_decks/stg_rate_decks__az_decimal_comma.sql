@@ -1,4 +1,13 @@
-with deck_rows as (
+with
+
+declared as (
+
+    select * from {{ ref('stg_ingest__feeds') }}
+    where kind = 'rate_decks' and feed = 'az_decimal_comma'
+
+),
+
+deck_rows as (
 
     select * from {{ source('rate_decks', 'az_decimal_comma') }}
 
@@ -8,52 +17,35 @@ deck_rows_read as (
 
     select
         'az_decimal_comma' as feed,
-        trim(carrier_id) as carrier_id,
+        trim(deck_rows.carrier_id) as carrier_id,
         -- The layout is an offer for outbound voice in euro per minute; the file says none of it.
         'voice' as service,
         'outbound' as direction,
         -- A corrected file for the same day is another version.
-        'A-Z ' || effective_date || ' ' || substring(_file_id, 1, 8) as deck_version,
+        'A-Z ' || deck_rows.effective_date || ' ' || substring(deck_rows._file_id, 1, 8) as deck_version,
         'full' as deck_kind,
-        trim(leading '+' from trim(prefix)) as dial_code,
-        trim(destination) as destination_name,
+        trim(leading '+' from trim(deck_rows.prefix)) as dial_code,
+        trim(deck_rows.destination) as destination_name,
         false as is_closed,
         'EUR' as rate_currency,
         'second' as rate_unit,
-        replace(rate, ',', '.') as rate_text,
-        try_cast(replace(rate, ',', '.') as decimal(18, 8)) as rate_amount,
+        replace(deck_rows.rate, ',', '.') as rate_text,
+        {{ parse_decimal('deck_rows.rate', 'declared.decimal_mark') }} as rate_amount,
         60 as rate_per_quantity,
         cast(0 as decimal(18, 8)) as connect_fee_amount,
-        try_cast(effective_date as date) as effective_date,
+        try_cast(deck_rows.effective_date as date) as effective_date,
         -- The file does not say when it was received: it counts as received before its first day begins in
         -- any zone.
-        cast(try_cast(effective_date as date) - interval 1 day as timestamp) as received_at,
-        _loaded_at as loaded_at,
-        _file_id as file_id,
-        _record_number as record_number
+        cast(try_cast(deck_rows.effective_date as date) - interval 1 day as timestamp) as received_at,
+        deck_rows._loaded_at as loaded_at,
+        deck_rows._file_id as file_id,
+        deck_rows._record_number as record_number
     from deck_rows
+    cross join declared
 
 )
 
 select
-    feed,
-    carrier_id,
-    service,
-    direction,
-    deck_version,
-    deck_kind,
-    dial_code,
-    destination_name,
-    rate_currency,
-    rate_unit,
-    {{ deck_refusal_reason() }} as refusal_reason,
-    rate_amount,
-    rate_per_quantity,
-    connect_fee_amount,
-    is_closed,
-    effective_date,
-    received_at,
-    loaded_at,
-    file_id,
-    record_number
+    *,
+    {{ deck_refusal_reason() }} as refusal_reason
 from deck_rows_read

@@ -51,23 +51,6 @@ calls_read as (
 )
 
 select
-    feed,
-    source_event_id,
-    service,
-    direction,
-    account_id,
-    carrier_id,
-    origin,
-    destination,
-    event_status,
-    quantity_unit,
-    {{ usage_refusal_reason() }} as refusal_reason,
-    vendor_currency,
-    quantity,
-    vendor_amount,
-    started_at,
-    received_at,
-    loaded_at,
-    file_id,
-    record_number
+    *,
+    {{ usage_refusal_reason() }} as refusal_reason
 from calls_read

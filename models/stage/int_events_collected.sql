@@ -1,0 +1,25 @@
+-- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused.
+{% for feed in var('feeds')['usage'] %}
+    select
+        feed,
+        source_event_id,
+        service,
+        direction,
+        account_id,
+        carrier_id,
+        origin,
+        destination,
+        event_status,
+        quantity_unit,
+        refusal_reason,
+        vendor_currency,
+        quantity,
+        vendor_amount,
+        started_at,
+        received_at,
+        loaded_at,
+        file_id,
+        record_number
+    from {{ ref('stg_usage__' ~ feed) }}
+    {{ 'union all' if not loop.last }}
+{% endfor %}
