@@ -1,11 +1,16 @@
-{# Why a deck row that was read cannot be used, or null. One rule for every feed, over the house's own column names. #}
-{% macro deck_refusal_reason(currency_is_known='true') -%}
+{# Why a deck row that was read cannot be used, or null. One rule for every feed, over the house's own column names.
+   not_supported   what a layout may say of a price and the model cannot: reason -> condition that it is so #}
+{% macro deck_refusal_reason(currency_is_known='true', not_supported={}) -%}
     case
         when deck_kind not in ('full', 'amendment') then 'deck_kind_unknown'
         when effective_date is null then 'effective_date_unreadable'
         when received_at is null then 'received_at_unreadable'
-        when dial_code != '' and not {{ is_digits('dial_code') }} then 'dial_code_unreadable'
+        -- Only '' is every destination; a feed whose rows must have a code never says ''.
+        when dial_code is null or (dial_code != '' and not {{ is_digits('dial_code') }}) then 'dial_code_unreadable'
         when is_closed then null
+        {% for reason, condition in not_supported.items() -%}
+        when {{ condition }} then '{{ reason }}'
+        {% endfor -%}
         when rate_amount is null or rate_amount < 0 then 'rate_unreadable'
         -- A ninth decimal would be rounded away unseen.
         when try_cast(rate_text as decimal(38, 18)) != rate_amount then 'rate_has_more_than_8_decimals'

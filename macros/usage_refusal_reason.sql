@@ -1,9 +1,10 @@
 {# Why a usage record that was read cannot be understood, or null. One rule for every feed, over the house's own column names. #}
 {% macro usage_refusal_reason() -%}
     case
+        when source_event_id is null then 'event_id_missing'
         when service not in ('voice', 'sms', 'email') then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
-        when service != 'email' and not {{ is_digits('destination') }} then 'destination_unreadable'
+        when service != 'email' and not coalesce({{ is_digits('destination') }}, false) then 'destination_unreadable'
         when service != 'email' and destination like '0%' then 'destination_not_international'
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'

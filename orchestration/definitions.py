@@ -4,12 +4,20 @@ import dagster as dg
 
 from orchestration import settings, terms
 from orchestration.gate import gate_checks, verdict
-from orchestration.ingest import ingest_assets
+from orchestration.ingest import freshness_checks, ingest_assets
 from orchestration.ledger import opened_books
 from orchestration.progress import progress_logger
 from orchestration.publish import publish_assets
 from orchestration.resources import build_resources
-from orchestration.schedules import every_morning, files_landed, publish_marts, settle_month
+from orchestration.schedules import (
+    every_hour,
+    every_morning,
+    landing_sensors,
+    load_history,
+    publish_marts,
+    settle_month,
+    watch_feeds,
+)
 from orchestration.transform import transform
 
 
@@ -20,10 +28,10 @@ def build_defs(home: settings.Home | None = None) -> dg.Definitions:
     terms.hand_to_dbt()
     return dg.Definitions(
         assets=[*ingest_assets(), opened_books, transform, verdict, *publish_assets],
-        asset_checks=[gate_checks],
-        jobs=[settle_month, publish_marts],
-        schedules=[every_morning],
-        sensors=[files_landed],
+        asset_checks=[gate_checks, freshness_checks],
+        jobs=[settle_month, publish_marts, watch_feeds, load_history],
+        schedules=[every_morning, every_hour],
+        sensors=landing_sensors,
         resources=build_resources(home),
         loggers={"progress": progress_logger},
         # DuckDB has one writer: the steps of a run share one process and take turns.

@@ -3,7 +3,7 @@
 Belongs here: opening the warehouse, the dbt project and its command. Does not belong here: what is done with them.
 
 One rule holds for the warehouse file: DuckDB has one writer. Runs execute their steps in one process, one after the
-other, and every connection is closed before the next step opens its own.
+other, and every connection is closed before the next step opens its own. A run holds the warehouse's lock throughout.
 """
 
 import os
@@ -17,20 +17,38 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 
 from orchestration import settings
+from orchestration.lock import only_run
 
 POOL = "duckdb"
 DBT_PROJECT = DbtProject(project_dir=settings.PROJECT_DIR, profiles_dir=settings.PROJECT_DIR)
 DBT_SOURCES = ("models", "macros", "seeds", "tests", "dbt_project.yml", "profiles.yml")
 
 
-class Warehouse(dg.ConfigurableResource):
-    """The DuckDB file of one home."""
+class Landing(dg.ConfigurableResource):
+    """The home, for whoever looks at what landed and writes nothing."""
 
     root: str
 
     @property
     def home(self) -> settings.Home:
         return settings.Home(Path(self.root))
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The DuckDB file of one home. A run that asks for it waits until no other run holds it."""
+
+    root: str
+    wait_seconds: int = 3600
+
+    @property
+    def home(self) -> settings.Home:
+        return settings.Home(Path(self.root))
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:
+        tell = context.log.info if context.log else print
+        with only_run(self.home, self.wait_seconds, tell):
+            yield self
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -45,6 +63,7 @@ class Warehouse(dg.ConfigurableResource):
 def build_resources(home: settings.Home) -> dict[str, object]:
     """The resources of one home, by the names under which assets ask for them."""
     return {
+        "landing": Landing(root=str(home.root)),
         "warehouse": Warehouse(root=str(home.root)),
         "dbt": DbtCliResource(
             project_dir=DBT_PROJECT, dbt_executable=str(Path(sys.executable).parent / "dbt"), global_config_flags=[]

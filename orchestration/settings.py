@@ -61,6 +61,11 @@ def uses_demo_terms() -> bool:
     return not os.environ.get("TOLLGATE_TERMS")
 
 
+def quiet_seconds() -> float:
+    """How long a file must not have changed before it is read: TOLLGATE_QUIET_SECONDS, by default 2."""
+    return float(os.environ.get("TOLLGATE_QUIET_SECONDS") or 2)
+
+
 DAGSTER_YAML = """\
 # Written by Tollgate. DuckDB has one writer, so one run at a time; nothing is reported to anyone.
 telemetry:
@@ -73,6 +78,9 @@ concurrency:
     default_limit: 1
   runs:
     max_concurrent_runs: 1
+run_retries:
+  enabled: true
+  max_retries: 0 # but for jobs that ask for it
 """
 
 
@@ -81,7 +89,8 @@ def prepare_environment(home: Home) -> None:
     home.dagster.mkdir(parents=True, exist_ok=True)
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
     instance_settings = home.dagster / "dagster.yaml"
-    if not instance_settings.exists():
+    # Ours to bring up to date; a file that somebody else wrote stays.
+    if not instance_settings.exists() or instance_settings.read_text().startswith(DAGSTER_YAML.splitlines()[0]):
         instance_settings.write_text(DAGSTER_YAML)
     os.environ.update(
         TOLLGATE_HOME=str(home.root),

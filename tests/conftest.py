@@ -4,7 +4,7 @@ Belongs here: fixtures that are dear and that nobody changes, and `check`. Does 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,17 @@ import duckdb
 import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from orchestration import ingest, ledger
+from orchestration import feeds, ingest, ledger
 
 PROJECT = Path(__file__).resolve().parents[1]
+REAL_FILES = PROJECT.parent / "shared" / "data"
+"""Vendors' own files. They may not be passed on, so they lie beside the checkout, where there is one that has them."""
+
+needs_real_files = pytest.mark.skipif(not REAL_FILES.is_dir(), reason=f"the vendors' files are not in {REAL_FILES}")
+
+
+# What a test drops is whole; only the test of the watch itself waits for a file to be quiet.
+os.environ["TOLLGATE_QUIET_SECONDS"] = "0"
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,32 @@ def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
             if result.node.resource_type == "model"
         },
     )
+
+
+@pytest.fixture(scope="session")
+def staged(dbt_project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """A function that loads a landing folder into a new warehouse, builds its staging models and gives the file."""
+
+    def stage(landing: Path) -> Path:
+        folder = tmp_path_factory.mktemp("staged")
+        warehouse = folder / "tollgate.duckdb"
+        with duckdb.connect(str(warehouse)) as connection:
+            ingest.prepare(connection)
+            ledger.prepare(connection, folder)
+            for feed in feeds.declared():
+                ingest.load_feed(connection, feed, landing)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TOLLGATE_WAREHOUSE", str(warehouse))
+            built = dbt(
+                folder,
+                "build",
+                *("--select", "resource_type:seed", "path:models/stage"),
+                *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
+            )
+        assert built.success, f"dbt cannot build the staging models: {built.exception}"
+        return warehouse
+
+    return stage
 
 
 def dbt(folder: Path, command: str, *options: str, manifest: object = None) -> dbtRunnerResult:

@@ -97,7 +97,7 @@ def only_failure(load: FeedLoad) -> str:
 
 def test_each_declared_feed_has_its_tables_before_any_file_arrives(warehouse):
     tables = {name for (name,) in warehouse.execute("select table_name from information_schema.tables").fetchall()}
-    assert tables == {*FEEDS, "files", "quarantine"}
+    assert tables == {*FEEDS, "feeds", "files", "quarantine"}
     described = warehouse.execute("describe ingest.rate_decks__az_decimal_comma").fetchall()
     assert [(name, kind) for name, kind, *_ in described] == [
         ("destination", "VARCHAR"),
@@ -621,11 +621,13 @@ def test_a_failed_file_shows_in_the_asset_and_does_not_fail_it(landing):
     figures = {name: value.value for name, value in done.metadata.items()}
     assert result.success
     assert "fx_rates/native/a.csv: the file is empty" in figures.pop("messages")
+    assert figures.pop("seconds") > 0
     assert figures == {
         "files_loaded": 1,
         "files_skipped": 0,
         "files_duplicate": 0,
         "files_failed": 1,
+        "files_waiting": 0,
         "rows_loaded": 1,
         "rows_quarantined": 1,
     }

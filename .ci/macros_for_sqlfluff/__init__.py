@@ -28,5 +28,9 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def parse_wall_clock(text: str, format: str, time_zone: str) -> str:
+    return f"parse_wall_clock({text}, '{format}', {time_zone})"
+
+
 def allocate(source: str, **_: object) -> str:
     return f"select * from {source}"

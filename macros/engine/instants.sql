@@ -25,23 +25,24 @@
     (try_strptime(trim({{ text }}), '{{ format }}') at time zone {{ time_zone }} at time zone 'UTC')
 {%- endmacro %}
 {% macro spark__parse_wall_clock(text, format, time_zone) -%}
-    {%- set codes = {'%Y': 'yyyy', '%m': 'MM', '%d': 'dd', '%H': 'HH', '%I': 'hh', '%M': 'mm', '%S': 'ss', '%p': 'a', '%f': 'SSSSSS', '%g': 'SSS'} -%}
+    {%- set codes = {'%Y': 'yyyy', '%m': 'MM', '%B': 'MMMM', '%d': 'dd', '%H': 'HH', '%I': 'hh', '%M': 'mm', '%S': 'ss', '%p': 'a', '%f': 'SSSSSS', '%g': 'SSS'} -%}
     {%- set pattern = namespace(text=format) -%}
     {%- for code, letters in codes.items() -%} {%- set pattern.text = pattern.text | replace(code, letters) -%} {%- endfor -%}
     to_utc_timestamp(try_to_timestamp(trim({{ text }}), '{{ pattern.text }}'), {{ time_zone }})
 {%- endmacro %}
 
-{# Whole seconds, or with per_second=1000 milliseconds, since 1970-01-01 UTC, as an instant; null where the text is no such number. #}
+{# Whole seconds, or with per_second=1000 milliseconds, since 1970-01-01 UTC, as an instant; null where the text is no such number,
+   or is one beyond what an instant holds. #}
 {% macro parse_epoch(text, per_second=1) -%} {{ adapter.dispatch('parse_epoch')(text, per_second) }} {%- endmacro %}
 {% macro default__parse_epoch(text, per_second) -%}
     case
-        when regexp_full_match(trim({{ text }}), '[0-9]{1,16}')
+        when regexp_full_match(trim({{ text }}), '[0-9]{1,{{ 12 if per_second == 1 else 15 }}}')
             then make_timestamp(try_cast(trim({{ text }}) as bigint) * {{ 1000000 // per_second }})
     end
 {%- endmacro %}
 {% macro spark__parse_epoch(text, per_second) -%}
     case
-        when trim({{ text }}) rlike '^[0-9]{1,16}$'
+        when trim({{ text }}) rlike '^[0-9]{1,{{ 12 if per_second == 1 else 15 }}}$'
             then timestamp_micros(try_cast(trim({{ text }}) as bigint) * {{ 1000000 // per_second }})
     end
 {%- endmacro %}
@@ -64,6 +65,15 @@
 {% macro is_time_zone(name) -%} {{ adapter.dispatch('is_time_zone')(name) }} {%- endmacro %}
 {% macro default__is_time_zone(name) -%} {{ name }} in (select name from pg_timezone_names()) {%- endmacro %}
 {% macro spark__is_time_zone(name) -%} try_to_timestamp(from_utc_timestamp('2000-01-01', {{ name }})) is not null {%- endmacro %}
+
+{# Seconds from one instant to another, to the millisecond; negative where the second one is earlier. #}
+{% macro seconds_between(first_instant, last_instant) -%} {{ adapter.dispatch('seconds_between')(first_instant, last_instant) }} {%- endmacro %}
+{% macro default__seconds_between(first_instant, last_instant) -%}
+    cast((epoch_ms({{ last_instant }}) - epoch_ms({{ first_instant }})) * 0.001 as decimal(18, 3))
+{%- endmacro %}
+{% macro spark__seconds_between(first_instant, last_instant) -%}
+    cast((unix_millis({{ last_instant }}) - unix_millis({{ first_instant }})) * 0.001 as decimal(18, 3))
+{%- endmacro %}
 
 {# A date some days later. #}
 {% macro add_days(start_date, days) -%} {{ adapter.dispatch('add_days')(start_date, days) }} {%- endmacro %}

@@ -14,10 +14,8 @@ deck_rows as (
     from {{ ref('int_deck_rows_collected') }}
     where
         refusal_reason is null
-        or refusal_reason in (
-            'rate_unreadable', 'rate_has_more_than_8_decimals', 'rate_currency_missing',
-            'rate_currency_unknown',
-            'rate_per_quantity_unreadable', 'rate_unit_unknown', 'connect_fee_unreadable'
+        or refusal_reason not in (
+            'deck_kind_unknown', 'effective_date_unreadable', 'received_at_unreadable', 'dial_code_unreadable'
         )
 
 ),

@@ -50,6 +50,12 @@ revenue_shares as (
 
 ),
 
+routes as (
+
+    select * from {{ ref('stg_terms__routes') }}
+
+),
+
 known_parties as (
 
     select party_id from parties
@@ -61,6 +67,13 @@ known_partners as (
 
     select party_id from parties
     where party_id is not null and is_partner
+
+),
+
+known_carriers as (
+
+    select party_id from parties
+    where party_id is not null and is_carrier
 
 ),
 
@@ -143,6 +156,13 @@ rows_refused as (
         refusal_reason
     from revenue_shares
     where refusal_reason is not null
+    union all
+    select
+        'routes' as terms_table,
+        coalesce(feed, '?') || ' ' || coalesce(route, '?') as term_id,
+        refusal_reason
+    from routes
+    where refusal_reason is not null
 
 ),
 
@@ -206,6 +226,13 @@ references_missing as (
     where
         beneficiary_partner_id not in (select known_partners.party_id from known_partners)
         or seller_partner_id not in (select known_partners.party_id from known_partners)
+    union all
+    select
+        'routes' as terms_table,
+        coalesce(feed, '?') || ' ' || coalesce(route, '?') as term_id,
+        'party_unknown' as refusal_reason
+    from routes
+    where carrier_id not in (select known_carriers.party_id from known_carriers)
 
 )
 

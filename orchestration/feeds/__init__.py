@@ -39,6 +39,8 @@ import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -171,7 +173,12 @@ class Feed:
 
 def declared(folder: Path = DECLARATIONS_DIR) -> tuple[Feed, ...]:
     """All feeds declared in `folder`, by name. Raises FeedDeclarationError for the first bad declaration."""
-    return tuple(load_declaration(path) for path in sorted(folder.glob("*.yml")))
+    return tuple(_load_once(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.yml")))
+
+
+@cache
+def _load_once(path: Path, _changed_at: int) -> Feed:
+    return load_declaration(path)
 
 
 REQUIRED_KEYS = ("kind", "feed", "description", "files", "columns")
@@ -374,7 +381,7 @@ def _positions(path: Path, positions: object, columns: tuple[Column, ...]) -> tu
         whole = isinstance(place, list) and len(place) == 2 and all(type(part) is int and part > 0 for part in place)
         _require(path, whole, f"`fixed_width.{name}` is [first character, width], both from 1, not {place!r}")
     found = sorted(((str(name), *place) for name, place in positions.items()), key=lambda column: column[1])
-    for (left, first, width), (right, start, _) in zip(found, found[1:], strict=False):
+    for (left, first, width), (right, start, _) in pairwise(found):
         _require(path, first + width <= start, f"`fixed_width`: {left} and {right} overlap")
     lacking = [column.name for column in columns if column.name not in positions and column.rule != "optional"]
     _require(path, not lacking, f"`fixed_width` does not say where {', '.join(lacking)} stands")

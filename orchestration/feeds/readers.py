@@ -1,11 +1,13 @@
-"""Readers: how the engine reads one file of a declared feed, and how we know that it read all of it.
+"""Readers: how the engine reads one body of text or Parquet, and how we know that it read all of it.
 
-Belongs here: looking at a file's bytes once (`survey`), and the SQL that turns it into records (`plan`). Does
-not belong here: tables, transactions and the ledger (`orchestration/ingest.py`), the meaning of any column.
+Belongs here: looking at the bytes once (`survey`), and the SQL that turns them into records (`read_at_once`, `plan`).
+Does not belong here: opening zips, workbooks and envelopes (`unpacking.py`), tables, transactions and the ledger
+(`orchestration/ingest.py`), the meaning of any column.
 
-A text is counted three times by different means: its lines in Python (`survey`), its records by a pattern
-over lines in the engine, its rows by the engine's CSV or JSON reader. Where they disagree, the file is
-refused. Python never takes a row into its hands.
+A CSV file whose every line is shown to be well formed is read by the engine at once, as it lies; the survey, which
+runs beside it, counts its records and vouches for each of them by its bytes. Any other text is counted three times
+by different means: its lines in Python, its records by a pattern over lines in the engine, its rows by the
+engine's CSV or JSON reader. Where counts disagree, the file is refused. Python never takes a row into its hands.
 """
 
 import codecs
@@ -14,54 +16,99 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import numpy as np
+from isal import igzip, isal_zlib
 
-from orchestration.feeds import CsvDialect, Feed, snake_case
+from orchestration.feeds import ANY, Column, CsvDialect, Feed, snake_case
+from orchestration.feeds.unpacking import Body, UnreadableFile, is_zipped
 from orchestration.sql import quote_name, quote_text
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 17
+TAIL_CHARACTERS = 1 << 16  # where a trailer is looked for
 # Splits no line: a file that holds this control character is refused, so a line is always one value.
 NO_DELIMITER = "\x1f"
 ENCODINGS_OF_THE_ENGINE = ("utf-8", "utf-8-sig", "ascii")
 JSON_IS_OBJECT = "coalesce(case when json_valid(line) then json_type(line) end = 'OBJECT', false)"
-JSON_FRACTION = r"[:,\[]\s*-?[0-9]+[.eE]"
+JSON_FRACTION = r"[:,\[]\s*-?([0-9]+[.eE]|[0-9]{19})"
 JSON_UP_TO_NUMBER = r'((?:"(?:[^"\\]|\\.)*"|[^"0-9-])*)(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
+GZIP_ERRORS = (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile)
 NUMBERED_AS_READ = "null::bigint"
 NOTHING_REFUSED = """
     select null::bigint as _record_number, null::varchar as column_name, null::varchar as reason_code,
         null::varchar as message where false"""
 
 
-class UnreadableFile(Exception):
-    """A file cannot be read as a whole. The message names the file, the reason and the next step."""
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a body's bytes tells. Line count and problem concern text only.
+
+    content_hash: sha256 of the content, unzipped: the same content zipped and plain is the same.
+    is_uniform: one kind of line end throughout, \\n or \\r\\n.
+    problem: why the content is not the text that was declared.
+    record_count: where a shape was asked for and every line has it; else None.
+    is_without_blanks: no field of such a record is blank.
+    """
+
+    content_hash: str
+    byte_count: int
+    line_count: int
+    is_uniform: bool
+    problem: str | None
+    record_count: int | None = None
+    is_without_blanks: bool = False
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What one pass over a file's bytes tells. Line count and problem concern text only."""
+class Shape:
+    """What every record of a well-formed CSV file has: so many fields, apart by this byte, quoted by that one."""
 
-    content_hash: str  # sha256 of the content, unzipped: the same content zipped and plain is the same
-    byte_count: int
-    line_count: int
-    is_uniform: bool  # one kind of line end throughout, \n or \r\n
-    problem: str | None  # why the content is not the text that was declared
+    field_count: int
+    delimiter: bytes
+    quote: bytes
+    skip: int
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """One statement that reads a body as it lies; grain of `rows`: one row per record, in order, not numbered."""
+
+    rows: str
+    shape: Shape | None
+    record_count: int | None
+    new_columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _File:
-    """One file at hand, and what reading it needs: `named` are the columns that its name gives."""
+    """One body at hand, and what reading it needs: `found` are the columns that names and lines around give."""
 
     connection: duckdb.DuckDBPyConnection
     feed: Feed
-    path: Path
-    named: dict[str, str | None]
-    seen: Survey
+    body: Body
+    seen: Survey | None
     scratch: Path
+    found: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return self.body.label
+
+    @property
+    def dialect(self) -> CsvDialect:
+        """As declared; a sheet was written as CSV by ourselves, in one way."""
+        return CsvDialect(header=self.feed.csv.header, multiline=True) if self.body.part.sheet else self.feed.csv
+
+    @property
+    def encoding(self) -> str:
+        return "utf-8" if self.body.part.sheet else _encoding(self.feed, self.body.format)
 
     def one(self, sql: str) -> tuple:
         return self.connection.execute(sql).fetchone()
@@ -69,11 +116,13 @@ class _File:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one file becomes rows. All SQL; grain of each: one row per record of the file.
+    """How one body becomes rows. All SQL; grain of each: one row per record.
 
     rows: the readable records: `_record_number` (null: ordinal of the row), raw columns, `_extra_columns`.
     records: every record: `_record_number`, `line_number`, `raw_text`.
     refused: the records that cannot be read: `_record_number`, `column_name`, `reason_code`, `message`.
+    new_columns: columns that the feed does not know; None: to be looked for in `_extra_columns`.
+    totals: control totals of the file's own lines: name -> (its text, `records` or the column that adds up to it).
     """
 
     record_count: int
@@ -81,48 +130,74 @@ class Plan:
     rows: str
     records: str
     refused: str
+    new_columns: tuple[str, ...] | None
+    totals: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def survey(feed: Feed, path: Path) -> Survey:
-    """Reads the file's bytes once: hash, lines, encoding. Raises UnreadableFile for a damaged gzip."""
-    file_format = feed.format_of(path.name)
-    text = None if file_format == "parquet" else _TextSurvey(_encoding(feed, file_format))
+def survey(feed: Feed, body: Body, shape: Shape | None = None) -> Survey:
+    """Reads the bytes once: hash, lines, encoding, and whether each line has the shape. Raises UnreadableFile for a
+    damaged gzip."""
+    text = None if body.format == "parquet" else _TextSurvey(_encoding(feed, body.format))
+    formed = _ShapeSurvey(shape) if shape else None
     digest, byte_count = hashlib.sha256(), 0
     try:
-        with _open_bytes(path) as stream:
+        with _open_bytes(body.path) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 digest.update(chunk)
                 byte_count += len(chunk)
                 if text:
                     text.take(chunk)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnreadableFile(
-            f"{path.name}: the gzip file is damaged or cut short ({error}). Drop a whole copy."
-        ) from error
+                if formed:
+                    formed.take(chunk)
+    except GZIP_ERRORS as error:
+        raise _damaged(body, error) from error
     if text:
         text.take(b"", final=True)
+    if formed:
+        formed.finish()
     return Survey(
-        content_hash=digest.hexdigest(),
+        content_hash=body.content_hash or digest.hexdigest(),
         byte_count=byte_count,
         line_count=text.line_count if text else 0,
         is_uniform=text.is_uniform if text else True,
         problem=text.problem if text else None,
+        record_count=formed.record_count if formed and not text.problem and text.is_uniform else None,
+        is_without_blanks=formed is not None and formed.is_without_blanks,
     )
 
 
-def plan(connection: duckdb.DuckDBPyConnection, feed: Feed, path: Path, seen: Survey, scratch: Path) -> Plan:
-    """How to read the file, after the engine has counted and judged its records.
+def read_at_once(connection: duckdb.DuckDBPyConnection, feed: Feed, body: Body, scratch: Path) -> AtOnce | None:
+    """How to read a body in one pass, if it is what it should be; None where its format needs more looking.
+
+    Its rows count only if the survey finds the shape in every line and the same number of records.
+    """
+    file = _File(connection, feed, body, None, scratch, dict(body.found))
+    try:
+        if body.format == "csv":
+            return _csv_at_once(file)
+        return _parquet_at_once(file) if body.format == "parquet" else None
+    except UnreadableFile:
+        return None  # `plan` finds it too, and says it in the ledger
+
+
+def plan(connection: duckdb.DuckDBPyConnection, feed: Feed, body: Body, seen: Survey, scratch: Path) -> Plan:
+    """How to read the body, after the engine has counted and judged its records.
 
     scratch: a folder for copies, to be kept until the plan is carried out. Raises UnreadableFile where the
-    file as a whole is not what its feed declares.
+    body as a whole is not what its feed declares.
     """
     if seen.byte_count == 0:
-        raise UnreadableFile(f"{path.name}: the file is empty (0 bytes). Drop it again with its content.")
+        raise UnreadableFile(f"{body.label}: the file is empty (0 bytes). Drop it again with its content.")
     if seen.problem:
-        raise UnreadableFile(f"{path.name}: {seen.problem}")
-    file = _File(connection, feed, path, _values_of_file_name(feed, path), seen, scratch)
-    plan_format = {"csv": _plan_csv, "jsonl": _plan_jsonl, "parquet": _plan_parquet}
-    return plan_format[feed.format_of(path.name)](file)
+        raise UnreadableFile(f"{body.label}: {seen.problem}")
+    file = _File(connection, feed, body, seen, scratch, dict(body.found))
+    plan_format = {
+        "csv": _plan_csv,
+        "jsonl": _plan_jsonl,
+        "parquet": _plan_parquet,
+        "fixed_width": _plan_fixed_width,
+    }
+    return plan_format[body.format](file)
 
 
 # --- the survey ---------------------------------------------------------------------------------------------
@@ -134,13 +209,29 @@ class _TextSurvey:
     def __init__(self, encoding: str) -> None:
         self.encoding = encoding
         self.problem: str | None = None
-        self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+        self._decoder: io.IncrementalNewlineDecoder | None = None
         self._line_end_count = 0
+        self._had_line_ends = False
         self._last = "\n"
 
     def take(self, chunk: bytes, final: bool = False) -> None:
         if self.problem:
             return
+        # Nearly all bulk text is ASCII with \n: counting bytes then says the same as decoding, in a tenth of the time.
+        is_plain = self._decoder is None and chunk.isascii() and b"\r" not in chunk
+        if is_plain and self.encoding in ENCODINGS_OF_THE_ENGINE:
+            if NO_DELIMITER.encode() in chunk:
+                self._refuse_control_character(chunk.decode("ascii"))
+            self._line_end_count += chunk.count(b"\n")
+            self._last = chunk[-1:].decode("ascii") or self._last
+            return
+        if self._decoder is None:
+            decode = codecs.getincrementaldecoder(self.encoding if self._is_at_start else "utf-8")()
+            self._decoder = io.IncrementalNewlineDecoder(decode, translate=True)
+            self._had_line_ends = self._line_end_count > 0
+        self._decode(chunk, final)
+
+    def _decode(self, chunk: bytes, final: bool) -> None:
         try:
             text = self._decoder.decode(chunk, final)
         except UnicodeDecodeError as error:
@@ -152,10 +243,18 @@ class _TextSurvey:
             )
             return
         if NO_DELIMITER in text:
-            line = self._line_end_count + text[: text.index(NO_DELIMITER)].count("\n") + 1
-            self.problem = f"line {line} holds the control character 0x1f, which no text has. Ask for a clean file."
+            self._refuse_control_character(text)
         self._line_end_count += text.count("\n")
         self._last = text[-1:] or self._last
+
+    def _refuse_control_character(self, text: str) -> None:
+        line = self._line_end_count + text[: text.index(NO_DELIMITER)].count("\n") + 1
+        self.problem = f"line {line} holds the control character 0x1f, which no text has. Ask for a clean file."
+
+    @property
+    def _is_at_start(self) -> bool:
+        """A byte order mark can only stand at the very beginning; 16-bit codes are always decoded from there."""
+        return self._line_end_count == 0 and self._last == "\n"
 
     @property
     def line_count(self) -> int:
@@ -163,20 +262,96 @@ class _TextSurvey:
 
     @property
     def is_uniform(self) -> bool:
-        return self._decoder.newlines in (None, "\n", "\r\n")
+        if self._decoder is None or self._decoder.newlines is None:
+            return True
+        return self._decoder.newlines == "\n" or (self._decoder.newlines == "\r\n" and not self._had_line_ends)
+
+
+class _ShapeSurvey:
+    """Holds each line of a CSV text against a shape, by its bytes: RFC 4180, without line ends inside quotes.
+
+    It vouches or it does not: a line that the pattern below would still read (a blank before a quote) makes it
+    silent as well, and the text then goes the longer way.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._skip = shape.skip
+        self._rest = b""
+        self._record_count = 0
+        self._is_formed = True
+        self._may_hold_blanks = False
+
+    def take(self, chunk: bytes) -> None:
+        if not self._is_formed:
+            return
+        text = self._rest + chunk
+        end = text.rfind(b"\n") + 1
+        self._rest = text[end:]
+        self._judge(text[:end])
+        self._is_formed &= len(self._rest) < 2 * CHUNK_BYTES
+
+    def finish(self) -> None:
+        """Judges a last line that nothing ends."""
+        if self._rest:
+            self._judge(self._rest + b"\n")
+
+    @property
+    def record_count(self) -> int | None:
+        """Records, if every one has the shape."""
+        return self._record_count if self._is_formed and self._skip == 0 else None
+
+    @property
+    def is_without_blanks(self) -> bool:
+        """No field of any record is empty or begins with white space."""
+        return not self._may_hold_blanks
+
+    def _judge(self, lines: bytes) -> None:
+        while self._skip and lines:
+            lines = lines[lines.index(b"\n") + 1 :]
+            self._skip -= 1
+        if not lines or not self._is_formed:
+            return
+        if b"\0" in lines:
+            self._is_formed = False
+            return
+        codes = np.frombuffer(lines, np.uint8)
+        is_delimiter, is_end = codes == self._shape.delimiter[0], codes == ord("\n")
+        delimiters, ends = np.flatnonzero(is_delimiter), np.flatnonzero(is_end)
+        # A field that begins with white space, or with what should end it, may be blank.
+        begins = (is_delimiter | is_end)[:-1] & (is_delimiter | (codes <= ord(" ")))[1:]
+        self._may_hold_blanks |= bool(begins.any()) or bool(is_delimiter[0])
+        if self._shape.quote and self._shape.quote in lines:
+            self._may_hold_blanks = True
+            quotes = np.flatnonzero(codes == self._shape.quote[0])
+            if not self._quotes_are_formed(codes, quotes, ends):
+                self._is_formed = False
+                return
+            delimiters = delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
+        widths = np.diff(np.searchsorted(delimiters, ends), prepend=0) + 1
+        lengths = np.diff(ends, prepend=-1) - 1
+        is_record = (lengths > 1) | ((lengths == 1) & (codes[np.maximum(ends - 1, 0)] != ord("\r")))
+        self._record_count += int(is_record.sum())
+        self._is_formed = bool((widths[is_record] == self._shape.field_count).all())
+
+    def _quotes_are_formed(self, codes: np.ndarray, quotes: np.ndarray, ends: np.ndarray) -> bool:
+        """Opening quotes begin a field, closing ones end it, and no line ends in between."""
+        quote = self._shape.quote[0]
+        before = codes[quotes[::2] - 1]
+        begins = (before == self._shape.delimiter[0]) | (before == ord("\n")) | (before == quote) | (quotes[::2] == 0)
+        after = codes[quotes[1::2] + 1] if len(quotes) % 2 == 0 else np.empty(0, np.uint8)
+        closes = (after == self._shape.delimiter[0]) | (after == ord("\n")) | (after == ord("\r")) | (after == quote)
+        is_whole = len(quotes) % 2 == 0 and not (np.searchsorted(quotes, ends) % 2).any()
+        return bool(is_whole and begins.all() and closes.all())
 
 
 def _open_bytes(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path) if _is_zipped(path) else path.open("rb")
-
-
-def _is_zipped(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
+    return igzip.open(path) if is_zipped(path) else path.open("rb")
 
 
 def _encoding(feed: Feed, file_format: str) -> str:
     """The codec to decode with. A byte order mark is no part of the first value; JSON is always UTF-8."""
-    encoding = codecs.lookup(feed.csv.encoding).name if file_format == "csv" else "utf-8"
+    encoding = codecs.lookup(feed.csv.encoding).name if file_format in ("csv", "fixed_width") else "utf-8"
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
 
@@ -230,16 +405,21 @@ class _Layout:
 
 
 def _plan_csv(file: _File) -> Plan:
-    dialect, encoding = file.feed.csv, _encoding(file.feed, "csv")
-    labels, skip = _header(file, encoding)
+    dialect, encoding = file.dialect, file.encoding
+    labels, skip = _header(file)
     positions = _declared_positions(file, labels)
     layout = _Layout(dialect, _unique(labels), skip)
-    as_it_lies = encoding in ENCODINGS_OF_THE_ENGINE and file.seen.is_uniform and not dialect.multiline
-    source = _source(_linked(file) if as_it_lies else _rewritten(file, encoding))
+    is_as_it_lies = encoding in ENCODINGS_OF_THE_ENGINE and file.seen.is_uniform
+    trailer = _Trailer(0, {})
+    if is_as_it_lies and not dialect.multiline and not file.feed.trailer:
+        source = _source(_linked(file))
+    else:
+        copy, trailer = _rewritten(file)
+        source = _source(copy)
     if dialect.multiline:
         records = _records_across_lines(file, layout)
     else:
-        _require_all_lines(file, source, skip)
+        _require_all_lines(file, source, skip, trailer.line_count)
         records = _numbered_lines(source, skip)
     is_readable = f"regexp_full_match(raw_text, {quote_text(layout.record_pattern)})"
     record_count, readable_count = file.one(f"select count(*), count(*) filter (where {is_readable}) from ({records})")
@@ -250,48 +430,127 @@ def _plan_csv(file: _File) -> Plan:
     values = {name: f"c{position}" for name, position in positions.items()}
     unknown = _undeclared(file, layout.labels, positions)
     extra = {label: f"c{i}" for i, label in unknown.items()}
+    file.found.update(trailer.found)
     return Plan(
         record_count=record_count,
         readable_count=readable_count,
         rows=f"select {_raw_columns(file, number, values, _json_object(extra))} from {fields}",
         records=records,
         refused=_refused_csv(layout, f"select * from ({records}) where not {is_readable}"),
+        new_columns=_new_columns(file.feed, unknown.values()),
+        totals=_control_totals(file),
     )
 
 
-def _header(file: _File, encoding: str) -> tuple[tuple[str, ...], int]:
-    """Labels of the columns in the file's order, and the number of lines up to the first record."""
-    if not file.feed.csv.header:
-        return tuple(column.source_name for column in file.feed.columns), 0
-    quoting = csv.QUOTE_MINIMAL if file.feed.csv.quote else csv.QUOTE_NONE
-    with io.TextIOWrapper(_open_bytes(file.path), encoding=encoding, newline=None) as text:
-        reader = csv.reader(
-            text, delimiter=file.feed.csv.delimiter, quotechar=file.feed.csv.quote or None, quoting=quoting
-        )
-        try:
+def _csv_at_once(file: _File) -> AtOnce | None:
+    feed, dialect, encoding = file.feed, file.dialect, file.encoding
+    is_single_bytes = all(len(mark.encode()) <= 1 for mark in (dialect.delimiter, dialect.quote))
+    if encoding not in ENCODINGS_OF_THE_ENGINE or dialect.multiline or feed.trailer or not is_single_bytes:
+        return None
+    labels, skip = _header(file)
+    if skip == 0 and _begins_with_byte_order_mark(file.body.path):
+        return None
+    positions = _declared_positions(file, labels)
+    layout = _Layout(dialect, _unique(labels), skip)
+    unknown = _undeclared(file, layout.labels, positions)
+    values = {name: f"c{position}" for name, position in positions.items()}
+    extra = _json_object({label: f"c{i}" for i, label in unknown.items()})
+    fields = layout.fields(_source(_linked(file)))
+    return AtOnce(
+        rows=f"select {_raw_columns(file, NUMBERED_AS_READ, values, extra)} from {fields}",
+        shape=Shape(len(labels), dialect.delimiter.encode(), dialect.quote.encode(), skip),
+        record_count=None,
+        new_columns=_new_columns(feed, unknown.values()),
+    )
+
+
+def _begins_with_byte_order_mark(path: Path) -> bool:
+    with _open_bytes(path) as stream:
+        return stream.read(3) == codecs.BOM_UTF8
+
+
+def _header(file: _File) -> tuple[tuple[str, ...], int]:
+    """Labels of the columns in the file's order, and the number of lines up to the first record.
+
+    On the way the lines before the header are held against the preamble, and what they name is kept.
+    """
+    dialect, preamble = file.dialect, file.feed.preamble
+    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
+    try:
+        with _open_text(file) as text:
+            _read_preamble(file, text)
+            if not dialect.header:
+                return tuple(column.source_name for column in file.feed.columns), len(preamble)
+            reader = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote or None, quoting=quoting)
             labels = next((row for row in reader if row), None)
-        except csv.Error as error:
-            raise UnreadableFile(f"{file.path.name}: the header is not readable: {error}.") from error
-        if labels is None:
-            raise UnreadableFile(f"{file.path.name}: the file has only blank lines. Drop it again with its content.")
-        return tuple(label.strip() for label in labels), reader.line_num
+    except csv.Error as error:
+        raise UnreadableFile(f"{file.label}: the header is not readable: {error}.") from error
+    except UnicodeError as error:
+        raise UnreadableFile(f"{file.label}: the header is not {file.encoding} text ({error}).") from error
+    except GZIP_ERRORS as error:
+        raise _damaged(file.body, error) from error
+    if labels is None:
+        raise UnreadableFile(f"{file.label}: the file has only blank lines. Drop it again with its content.")
+    return tuple(label.strip() for label in labels), len(preamble) + reader.line_num
+
+
+def _open_text(file: _File) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_open_bytes(file.body.path), encoding=file.encoding, newline=None)
+
+
+def _damaged(body: Body, error: Exception) -> UnreadableFile:
+    return UnreadableFile(f"{body.label}: the gzip file is damaged or cut short ({error}). Drop a whole copy.")
+
+
+def _read_preamble(file: _File, text: io.TextIOWrapper) -> None:
+    for number, pattern in enumerate(file.feed.preamble, start=1):
+        _match_around(file, pattern, text.readline().rstrip("\n"), f"line {number}", "preamble")
+
+
+def _match_around(file: _File, pattern: re.Pattern[str], line: str, place: str, key: str) -> None:
+    """Keeps what a line before or after the records names."""
+    match = pattern.fullmatch(line)
+    if match is None:
+        raise UnreadableFile(
+            f"{file.label}: {place} is {line[:80]!r}, but `{key}` of {file.feed.declaration.name} expects "
+            f"{pattern.pattern!r}. The file is cut short, or of another layout."
+        )
+    file.found.update(match.groupdict())
+
+
+def _control_totals(file: _File) -> dict[str, tuple[str, str]]:
+    """What the lines around the records say that these add up to."""
+    return {name: (file.found.get(name) or "", adds_up) for name, adds_up in file.feed.control_totals}
+
+
+def _new_columns(feed: Feed, labels: Iterable[str]) -> tuple[str, ...]:
+    """Columns that nobody told us of: not declared, not dropped, not known as extra."""
+    if feed.extra == ANY:
+        return ()
+    known = {snake_case(name) for name in feed.extra}
+    return tuple(label for label in labels if snake_case(label) not in known)
 
 
 def _declared_positions(file: _File, labels: tuple[str, ...]) -> dict[str, int]:
     """Raw column -> position in the file. Order, capitals and spaces of a header do not matter."""
     names = [snake_case(label) for label in labels]
-    positions = {column.name: names.index(column.name) for column in file.feed.columns if column.name in names}
+    wanted = {column.name: snake_case(column.source_name) for column in file.feed.columns}
+    if not file.dialect.header and file.body.format == "csv":
+        return {column.name: position for position, column in enumerate(file.feed.columns)}
+    positions = {name: names.index(label) for name, label in wanted.items() if label in names}
     found = f"The file has: {', '.join(labels)}."
-    twice = [name for name in positions if names.count(name) > 1]
+    twice = [wanted[name] for name in positions if names.count(wanted[name]) > 1]
     if twice:
-        raise UnreadableFile(f"{file.path.name}: column twice in the header: {', '.join(twice)}. {found}")
+        raise UnreadableFile(f"{file.label}: column twice in the header: {', '.join(twice)}. {found}")
     missing = [
-        column.source_name for column in file.feed.columns if column.rule != "optional" and column.name not in names
+        column.source_name for column in file.feed.columns if column.rule != "optional" and column.name not in positions
     ]
     if missing:
+        # One label for many columns is the mark of another delimiter.
+        hint = f"Is {file.dialect.delimiter!r} its delimiter? " if len(labels) == 1 else ""
         raise UnreadableFile(
-            f"{file.path.name}: required column missing: {', '.join(missing)}. {found} "
-            f"Add it to the file, or correct {file.feed.declaration.name}."
+            f"{file.label}: required column missing: {', '.join(missing)}. {found} "
+            f"{hint}Add it to the file, or correct {file.feed.declaration.name}."
         )
     return positions
 
@@ -332,9 +591,7 @@ def _records_across_lines(file: _File, layout: _Layout) -> str:
     )
     (length,) = file.one("select coalesce(sum(length(piece)), 0) from temp.records_across_lines")
     if length != len(content):
-        raise UnreadableFile(
-            f"{file.path.name}: only {length} of {len(content)} characters were understood as records."
-        )
+        raise UnreadableFile(f"{file.label}: only {length} of {len(content)} characters were understood as records.")
     return """
         select
             row_number() over (order by ordinal) as _record_number,
@@ -373,20 +630,36 @@ def _refused_csv(layout: _Layout, unreadable: str) -> str:
 
 
 def _plan_jsonl(file: _File) -> Plan:
-    source = _source(_linked(file) if file.seen.is_uniform else _rewritten(file, "utf-8-sig"))
+    source = _source(_linked(file) if file.seen.is_uniform else _rewritten(file)[0])
     _require_all_lines(file, source, 0)
-    record_count, readable_count = file.one(
-        f"select count(line), count(line) filter (where {JSON_IS_OBJECT}) from {_lines(source, 0)}"
+    columns = _json_columns(file)
+    required = [column for column in columns if column.rule != "optional"]
+    seen = ", ".join(f"coalesce(bool_or(json_exists(line, {quote_text(column.path)})), false)" for column in required)
+    record_count, readable_count, *is_there = file.one(
+        f"""
+        select count(line), count(line) filter (where {JSON_IS_OBJECT}){", " if required else ""}{seen}
+        from (select if({JSON_IS_OBJECT}, line, if(line is null, null, '[]')) as line from {_lines(source, 0)})
+        """
     )
+    missing = [column.source_name for column, found in zip(required, is_there, strict=True) if not found]
+    if readable_count and missing:
+        raise UnreadableFile(
+            f"{file.label}: required column missing: {', '.join(missing)}. No record has it. "
+            f"Add it to the file, or correct {file.feed.declaration.name}."
+        )
     records = _numbered_lines(source, 0)
     number, lines = NUMBERED_AS_READ, f"select line from {_lines(source, 0)} where line is not null"
     if readable_count < record_count:
         numbered = f"select _record_number, raw_text as line from ({records})"
         number, lines = "_record_number", f"select * from ({numbered}) where {JSON_IS_OBJECT}"
-    columns = [column.source_name for column in file.feed.columns]
-    paths = ", ".join(quote_text(f'$."{name}"') for name in columns)
-    values = {column.name: f"nullif(found[{i}], '')" for i, column in enumerate(file.feed.columns, start=1)}
-    known = dict.fromkeys([*columns, *file.feed.dropped])
+    paths = ", ".join(quote_text(column.path) for column in columns)
+    values = {column.name: f"nullif(found[{i}], '')" for i, column in enumerate(columns, start=1)}
+    known: dict = {}
+    for keys in [*(column.keys for column in columns), *([name] for name in file.feed.dropped)]:
+        inner = known
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[keys[-1]] = None
     undeclared = f"json_merge_patch(line, {quote_text(json.dumps(known))})::varchar"
     extra = f"nullif({undeclared}, '{{}}')"
     return Plan(
@@ -406,7 +679,38 @@ def _plan_jsonl(file: _File) -> Plan:
                 'invalid_json' as reason_code,
                 if(json_valid(line), 'not a JSON object', 'not valid JSON') as message
             from (select _record_number, raw_text as line from ({records})) where not {JSON_IS_OBJECT}""",
+        new_columns=() if file.feed.extra == ANY else None,
     )
+
+
+@dataclass(frozen=True)
+class _JsonColumn:
+    """A declared column and the keys that lead to it."""
+
+    name: str
+    source_name: str
+    rule: str
+    keys: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return "$" + "".join(f'."{key}"' for key in self.keys)
+
+
+def _json_columns(file: _File) -> list[_JsonColumn]:
+    """Dots lead into an object of JSON; a path of XML is one key, and so is a value beside the records."""
+    is_xml = file.feed.format_of(file.body.part.file_name) == "xml"
+
+    def keyed(column: Column, keys: tuple[str, ...]) -> _JsonColumn:
+        return _JsonColumn(column.name, column.source_name, column.rule, keys)
+
+    return [
+        *(
+            keyed(column, (column.source_name,) if is_xml else tuple(column.source_name.split(".")))
+            for column in file.feed.columns
+        ),
+        *(keyed(column, (f"/{column.source_name}",)) for column in file.feed.document_columns),
+    ]
 
 
 def _json_with_numbers_as_text(line: str) -> str:
@@ -425,28 +729,45 @@ def _json_with_numbers_as_text(line: str) -> str:
 
 
 def _plan_parquet(file: _File) -> Plan:
+    at_once, number, everything, rows = _parquet(file)
+    return Plan(
+        record_count=at_once.record_count,
+        readable_count=at_once.record_count,
+        rows=at_once.rows,
+        records=f"""
+            select {number} as _record_number, {number} as line_number, {everything} as raw_text
+            from {rows}""",
+        refused=NOTHING_REFUSED,
+        new_columns=at_once.new_columns,
+    )
+
+
+def _parquet_at_once(file: _File) -> AtOnce:
+    return _parquet(file)[0]
+
+
+def _parquet(file: _File) -> tuple[AtOnce, str, str, str]:
+    """How to read it, and SQL: a record's number, the whole record as JSON, the engine's reader."""
     source = quote_text(str(_linked(file)))
     try:
         columns = file.connection.execute(f"describe select * from read_parquet({source})").fetchall()
         (count,) = file.one(f"select sum(num_rows)::bigint from parquet_file_metadata({source})")
     except duckdb.Error as error:
-        raise UnreadableFile(f"{file.path.name}: not readable as Parquet ({error}). Drop a whole copy.") from error
+        raise UnreadableFile(f"{file.label}: not readable as Parquet ({error}). Drop a whole copy.") from error
     labels = tuple(name for name, *_ in columns)
     texts = [_parquet_text(name, data_type) for name, data_type, *_ in columns]
     positions = _declared_positions(file, labels)
     values = {name: f"nullif({texts[position]}, '')" for name, position in positions.items()}
-    extra = {label: texts[i] for i, label in _undeclared(file, labels, positions).items()}
-    everything = _json_object(dict(zip(labels, texts, strict=True)))
+    unknown = _undeclared(file, labels, positions)
+    extra = _json_object({label: texts[i] for i, label in unknown.items()})
     number, rows = "file_row_number + 1", f"read_parquet({source}, file_row_number = true)"
-    return Plan(
+    at_once = AtOnce(
+        rows=f"select {_raw_columns(file, number, values, extra)} from {rows}",
+        shape=None,
         record_count=count,
-        readable_count=count,
-        rows=f"select {_raw_columns(file, number, values, _json_object(extra))} from {rows}",
-        records=f"""
-            select {number} as _record_number, {number} as line_number, {everything} as raw_text
-            from {rows}""",
-        refused=NOTHING_REFUSED,
+        new_columns=_new_columns(file.feed, unknown.values()),
     )
+    return at_once, number, _json_object(dict(zip(labels, texts, strict=True))), rows
 
 
 def _parquet_text(name: str, data_type: str) -> str:
@@ -461,31 +782,76 @@ def _parquet_text(name: str, data_type: str) -> str:
     return f"{value}::varchar"
 
 
+# --- fixed width --------------------------------------------------------------------------------------------
+
+
+def _plan_fixed_width(file: _File) -> Plan:
+    copy, trailer = _rewritten(file)
+    source, skip = _source(copy), len(file.feed.preamble)
+    with _open_text(file) as text:
+        _read_preamble(file, text)
+    file.found.update(trailer.found)
+    _require_all_lines(file, source, skip, trailer.line_count)
+    records = _numbered_lines(source, skip)
+    places = file.feed.fixed_width
+    # The last column may be cut off by a sender who trims blanks; a line that ends before it begins is no record.
+    shortest = places[-1][1]
+    is_readable = f"length(raw_text) >= {shortest}"
+    record_count, readable_count = file.one(f"select count(*), count(*) filter (where {is_readable}) from ({records})")
+    values = {name: _characters(first, width) for name, first, width in places}
+    gaps = _gaps(places)
+    extra = {label: _characters(first, width) for label, first, width in gaps}
+    held = f"nullif(json_merge_patch('{{}}', {_json_object(extra)})::varchar, '{{}}')"
+    return Plan(
+        record_count=record_count,
+        readable_count=readable_count,
+        rows=f"""
+            select {_raw_columns(file, "_record_number", values, held)}
+            from (select * from ({records})) where {is_readable}""",
+        records=records,
+        refused=f"""
+            select
+                _record_number,
+                null::varchar as column_name,
+                'line_too_short' as reason_code,
+                length(raw_text) || ' characters, expected at least {shortest}' as message
+            from ({records}) where not {is_readable}""",
+        new_columns=(),
+        totals=_control_totals(file),
+    )
+
+
+def _characters(first: int, width: int | None) -> str:
+    """SQL: a stretch of the line, without the blanks that fill it up; null where there is nothing else."""
+    stretch = f"substring(raw_text, {first})" if width is None else f"substring(raw_text, {first}, {width})"
+    return f"nullif(trim({stretch}), '')"
+
+
+def _gaps(places: tuple[tuple[str, int, int], ...]) -> list[tuple[str, int, int | None]]:
+    """What lies between and behind the declared columns: kept, so that nothing is lost."""
+    gaps: list[tuple[str, int, int | None]] = []
+    following = 1
+    for _, first, width in places:
+        if first > following:
+            gaps.append((f"characters {following}-{first - 1}", following, first - following))
+        following = first + width
+    return [*gaps, (f"characters {following}-", following, None)]
+
+
 # --- what the formats share ---------------------------------------------------------------------------------
-
-
-def _values_of_file_name(feed: Feed, path: Path) -> dict[str, str | None]:
-    if feed.file_name_pattern is None:
-        return {}
-    match = feed.file_name_pattern.fullmatch(path.name)
-    if match is None:
-        raise UnreadableFile(
-            f"{path.name}: the name does not give {', '.join(feed.found_columns)}; "
-            f"it must match {feed.file_name_pattern.pattern}. Rename the file."
-        )
-    return match.groupdict()
 
 
 def _undeclared(file: _File, labels: tuple[str, ...], positions: dict[str, int]) -> dict[int, str]:
     """Columns of the file that the feed neither declares nor drops, by position."""
+    dropped = {snake_case(name) for name in file.feed.dropped}
     return {
-        i: label for i, label in enumerate(labels) if i not in positions.values() and label not in file.feed.dropped
+        i: label for i, label in enumerate(labels) if i not in positions.values() and snake_case(label) not in dropped
     }
 
 
 def _raw_columns(file: _File, number: str, values: dict[str, str], extra: str) -> str:
     """SQL: the select list of a plan's rows. A column that the file lacks is null."""
-    known = values | {name: quote_text(value) for name, value in file.named.items() if value is not None}
+    known = values | {name: quote_text(value) for name, value in file.found.items() if value is not None}
     raw = [f"{known.get(name, 'null::varchar')} as {quote_name(name)}" for name in file.feed.column_names]
     return ", ".join([f"{number} as _record_number", *raw, f"{extra} as _extra_columns"])
 
@@ -498,18 +864,18 @@ def _json_object(values: dict[str, str]) -> str:
     return f"json_object({members})::varchar"
 
 
-def _require_all_lines(file: _File, source: str, skip: int) -> None:
-    """The engine must see the lines that Python counted, no more and no less."""
+def _require_all_lines(file: _File, source: str, skip: int, cut: int = 0) -> None:
+    """The engine must see the lines that Python counted, but for those `cut` from its copy, no more and no less."""
     try:
-        (line_count,) = file.one(f"select count(*) + {skip} from {_lines(source, skip)}")
+        (line_count,) = file.one(f"select count(*) + {skip + cut} from {_lines(source, skip)}")
     except duckdb.Error as error:
         first_line = str(error).partition("\n")[0]  # what follows quotes the line, however long it is
         raise UnreadableFile(
-            f"{file.path.name}: {first_line}. Nothing of it is loaded; a line may have at most 2 MB."
+            f"{file.label}: {first_line}. Nothing of it is loaded; a line may have at most 2 MB."
         ) from error
     if line_count != file.seen.line_count:
         raise UnreadableFile(
-            f"{file.path.name}: {file.seen.line_count} lines in the file, but the engine sees {line_count}. "
+            f"{file.label}: {file.seen.line_count} lines in the file, but the engine sees {line_count}. "
             f"Nothing of it is loaded."
         )
 
@@ -538,26 +904,55 @@ def _read_csv(source: str, columns: dict[str, str], skip: int, delimiter: str, q
 
 
 def _source(path: Path) -> str:
-    return f"{quote_text(str(path))}, compression = {quote_text('gzip' if _is_zipped(path) else 'none')}"
+    return f"{quote_text(str(path))}, compression = {quote_text('gzip' if is_zipped(path) else 'none')}"
 
 
 def _linked(file: _File) -> Path:
     """A link to the file under a name without the signs (`*`, `?`, `[`) that the engine would expand."""
-    link = file.scratch / ("original.gz" if _is_zipped(file.path) else "original")
-    link.symlink_to(file.path.resolve())
+    link = file.scratch / ("original.gz" if is_zipped(file.body.path) else "original")
+    if not link.is_symlink():
+        link.symlink_to(file.body.path.resolve())
     return link
 
 
-def _rewritten(file: _File, encoding: str) -> Path:
-    """A copy in UTF-8 with \\n at each line's end, for what the engine cannot read as it lies."""
+@dataclass(frozen=True)
+class _Trailer:
+    """The lines cut from a file's end, blank ones included, and what they name."""
+
+    line_count: int
+    found: dict[str, str | None]
+
+
+def _rewritten(file: _File) -> tuple[Path, _Trailer]:
+    """A copy in UTF-8 with \\n at each line's end and without trailer, for what the engine cannot read as it lies."""
     copy = file.scratch / "rewritten"
     with (
-        io.TextIOWrapper(_open_bytes(file.path), encoding=encoding, newline=None) as original,
+        _open_text(file) as original,
         copy.open("w", encoding="utf-8", newline="\n") as text,
     ):
+        tail = ""
         while chunk := original.read(CHUNK_BYTES):
-            text.write(chunk)
-    return copy
+            tail += chunk
+            text.write(tail[:-TAIL_CHARACTERS])
+            tail = tail[-TAIL_CHARACTERS:]
+        if file.feed.trailer:
+            tail, trailer = _without_trailer(file, tail)
+        else:
+            trailer = _Trailer(0, {})
+        text.write(tail)
+    return copy, trailer
+
+
+def _without_trailer(file: _File, tail: str) -> tuple[str, _Trailer]:
+    lines = tail.rstrip("\n").split("\n")
+    blank_count = len(tail) - len(tail.rstrip("\n")) - tail.endswith("\n")
+    patterns = file.feed.trailer
+    if len(lines) < len(patterns):
+        raise UnreadableFile(f"{file.label}: it lacks the trailer that {file.feed.declaration.name} declares.")
+    for pattern, line in zip(patterns, lines[-len(patterns) :], strict=True):
+        _match_around(file, pattern, line, "the end", "trailer")
+    kept = lines[: -len(patterns)]
+    return "".join(f"{line}\n" for line in kept), _Trailer(len(patterns) + blank_count, dict(file.found))
 
 
 def _code_point(character: str) -> str:

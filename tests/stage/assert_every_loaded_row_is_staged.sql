@@ -1,13 +1,16 @@
 -- Fails if a row that ingest loaded is in no staging model, or in two: its event, line, rate or credit would
 -- be settled never, or twice.
 {{ config(meta={'dagster': {'ref': {'name': 'stg_ingest__files', 'package': 'tollgate'}}}) }}
-{% set collected = [
-    'int_events_collected',
-    'int_deck_rows_collected',
-    'int_invoice_lines_collected',
-    'int_credit_notes_collected',
-    'int_exchange_rates_collected',
-] %}
+-- A row with a column for each currency is many rates.
+{% set staged_counts = {
+    'int_events_collected': 'count(*)',
+    'int_deck_rows_collected': 'count(*)',
+    'int_invoice_lines_collected': 'count(*)',
+    'int_credit_notes_collected': 'count(*)',
+    'int_exchange_rates_collected': 'count(distinct record_number)',
+    'stg_networks__mcc_mnc': 'count(*)',
+    'stg_usage_summaries__twilio_usage_records': 'count(*)',
+} %}
 
 with
 
@@ -21,10 +24,14 @@ loaded as (
 
 ),
 
-staged_rows as (
+staged_by_model as (
 
-    {% for model in collected %}
-        select file_id from {{ ref(model) }}
+    {% for model, staged_count in staged_counts.items() %}
+        select
+            file_id,
+            {{ staged_count }} as staged_count
+        from {{ ref(model) }}
+        group by file_id
         {{ 'union all' if not loop.last }}
     {% endfor %}
 
@@ -34,8 +41,8 @@ staged as (
 
     select
         file_id,
-        count(*) as staged_count
-    from staged_rows
+        sum(staged_count) as staged_count
+    from staged_by_model
     group by file_id
 
 )

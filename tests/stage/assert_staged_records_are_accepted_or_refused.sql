@@ -2,14 +2,11 @@
 -- anybody being told.
 {{ config(meta={'dagster': {'ref': {'name': 'int_rows_refused', 'package': 'tollgate'}}}) }}
 {% set staged = [
-    ('usage', 'stg_usage__native'),
-    ('usage', 'stg_usage__twilio_calls'),
-    ('usage', 'stg_usage__twilio_messages'),
-    ('rate_decks', 'stg_rate_decks__native'),
-    ('rate_decks', 'stg_rate_decks__az_decimal_comma'),
-    ('carrier_invoices', 'stg_carrier_invoices__native'),
-    ('credit_notes', 'stg_credit_notes__native'),
-    ('fx_rates', 'stg_fx_rates__native'),
+    ('usage', 'int_events_collected'),
+    ('rate_decks', 'int_deck_rows_collected'),
+    ('carrier_invoices', 'int_invoice_lines_collected'),
+    ('credit_notes', 'int_credit_notes_collected'),
+    ('fx_rates', 'int_exchange_rates_collected'),
 ] %}
 
 with

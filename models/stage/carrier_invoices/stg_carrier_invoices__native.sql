@@ -1,14 +1,27 @@
 with
 
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
+
+),
+
 invoice_lines as (
 
     select * from {{ source('carrier_invoices', 'native') }}
 
 ),
 
-known_currencies as (
+invoice_lines_written as (
 
-    select currency_code from {{ ref('currencies') }}
+    select
+        *,
+        {{ number_written('amount') }} as amount_written,
+        {{ number_written('invoice_total_amount') }} as total_written,
+        {{ number_written('event_count') }} as event_count_written,
+        {{ number_written('billed_quantity') }} as quantity_written,
+        {{ number_written('rate_amount') }} as rate_written
+    from invoice_lines
 
 ),
 
@@ -27,12 +40,18 @@ invoice_lines_read as (
         trim(description) as line_description,
         upper(trim(currency)) as invoice_currency,
         lower(trim(quantity_unit)) as quantity_unit,
-        try_cast(event_count as bigint) as invoiced_event_count,
-        try_cast(billed_quantity as decimal(18, 3)) as invoiced_quantity,
-        try_cast(rate_amount as decimal(18, 8)) as invoiced_rate_amount,
+        amount_written,
+        total_written,
+        event_count_written,
+        quantity_written,
+        rate_written,
+        try_cast(event_count_written as bigint) as invoiced_event_count,
+        try_cast(quantity_written as decimal(18, 3)) as invoiced_quantity,
+        try_cast(rate_written as decimal(18, 8)) as invoiced_rate_amount,
         {{ parse_whole_number('rate_per_quantity') }} as invoiced_rate_per_quantity,
-        try_cast(amount as decimal(18, 6)) as invoiced_amount,
-        try_cast(invoice_total_amount as decimal(18, 6)) as invoice_total_amount,
+        try_cast(amount_written as decimal(18, 6)) as invoiced_amount,
+        try_cast(total_written as decimal(18, 6)) as invoice_total_amount,
+        invoice_total_amount as invoice_total_text,
         try_cast(invoice_date as date) as invoice_date,
         try_cast(billing_period_start_date as date) as billing_period_start_date,
         try_cast(service_first_date as date) as service_first_date,
@@ -45,55 +64,13 @@ invoice_lines_read as (
                 _file_id, trim(carrier_id), trim(invoice_number), trim(invoice_version), trim(line_number)
             order by _record_number
         ) as number_position
-    from invoice_lines
+    from invoice_lines_written
 
 )
 
 select
-    feed,
-    carrier_id,
-    invoice_number,
-    invoice_version,
-    line_number,
-    line_type,
-    service,
-    direction,
-    destination_name,
-    line_description,
-    invoice_currency,
-    quantity_unit,
-    case
-        when line_type not in ('usage', 'fee', 'tax') then 'line_type_unknown'
-        when number_position > 1 then 'line_number_repeated'
-        when invoice_version is null or line_number is null then 'number_unreadable'
-        when invoice_date is null then 'invoice_date_unreadable'
-        when billing_period_start_date is null then 'billing_period_unreadable'
-        when invoiced_amount is null then 'amount_unreadable'
-        when invoice_currency not in (select known_currencies.currency_code from known_currencies)
-            then 'currency_unknown'
-        when line_type != 'usage' then null
-        when service is null or direction is null or destination_name is null then 'destination_missing'
-        when
-            service_first_date is null
-            or service_last_date is null
-            or service_last_date < service_first_date
-            then 'service_dates_unreadable'
-        when quantity_unit not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
-        when invoiced_quantity is null or invoiced_event_count is null then 'quantity_unreadable'
-        when invoiced_rate_amount is null or coalesce(invoiced_rate_per_quantity, 0) <= 0
-            then 'rate_unreadable'
-    end as refusal_reason,
-    invoiced_event_count,
-    invoiced_quantity,
-    invoiced_rate_amount,
-    invoiced_rate_per_quantity,
-    invoiced_amount,
-    invoice_total_amount,
-    invoice_date,
-    billing_period_start_date,
-    service_first_date,
-    service_last_date,
-    loaded_at,
-    file_id,
-    record_number
+    *,
+    {{ invoice_line_refusal_reason(
+        'invoice_currency in (select known_currencies.currency_code from known_currencies)'
+    ) }} as refusal_reason
 from invoice_lines_read

@@ -6,7 +6,16 @@ known_currencies as (
 
 ),
 
-credit_notes as (
+credit_notes_written as (
+
+    select
+        *,
+        {{ number_written('amount') }} as amount_written
+    from {{ source('credit_notes', 'native') }}
+
+),
+
+credit_notes_read as (
 
     select
         'native' as feed,
@@ -15,12 +24,27 @@ credit_notes as (
         trim(invoice_number) as invoice_number,
         upper(trim(cause)) as cause,
         upper(trim(currency)) as credit_currency,
-        try_cast(amount as decimal(18, 6)) as credit_amount,
+        amount_written,
+        try_cast(amount_written as decimal(18, 6)) as credit_amount,
         try_cast(issue_date as date) as issue_date,
         _loaded_at as loaded_at,
         _file_id as file_id,
         _record_number as record_number
-    from {{ source('credit_notes', 'native') }}
+    from credit_notes_written
+
+),
+
+credit_notes_judged as (
+
+    select
+        *,
+        case
+            when credit_amount < 0 then 'amount_unreadable'
+            else {{ credit_note_refusal_reason(
+                'credit_currency in (select known_currencies.currency_code from known_currencies)'
+            ) }}
+        end as reading_refusal_reason
+    from credit_notes_read
 
 ),
 
@@ -32,34 +56,17 @@ copies_numbered as (
         *,
         row_number() over (
             partition by
-                carrier_id, credit_note_number, invoice_number, cause,
-                coalesce(credit_amount >= 0, false) and issue_date is not null
+                carrier_id, credit_note_number, invoice_number, cause, reading_refusal_reason is null
             order by loaded_at desc, file_id desc, record_number desc
         ) as copy_number
-    from credit_notes
+    from credit_notes_judged
 
 )
 
 select
-    feed,
-    carrier_id,
-    credit_note_number,
-    invoice_number,
-    cause,
-    credit_currency,
+    *,
     case
-        when credit_amount is null or credit_amount < 0 then 'amount_unreadable'
-        when issue_date is null then 'issue_date_unreadable'
-        when credit_currency not in (select known_currencies.currency_code from known_currencies)
-            then 'currency_unknown'
-        when cause not in (
-            'DUPLICATE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'RATE', 'FEE', 'TAX', 'FX', 'RESIDUAL'
-        ) then 'cause_unknown'
+        when reading_refusal_reason is not null then reading_refusal_reason
         when copy_number > 1 then 'credit_note_repeated'
-    end as refusal_reason,
-    credit_amount,
-    issue_date,
-    loaded_at,
-    file_id,
-    record_number
+    end as refusal_reason
 from copies_numbered

@@ -24,7 +24,7 @@ deck_rows_read as (
         -- A corrected file for the same day is another version.
         'A-Z ' || deck_rows.effective_date || ' ' || substring(deck_rows._file_id, 1, 8) as deck_version,
         'full' as deck_kind,
-        trim(leading '+' from trim(deck_rows.prefix)) as dial_code,
+        nullif(trim(leading '+' from trim(deck_rows.prefix)), '') as dial_code,
         trim(deck_rows.destination) as destination_name,
         false as is_closed,
         'EUR' as rate_currency,
@@ -34,9 +34,7 @@ deck_rows_read as (
         60 as rate_per_quantity,
         cast(0 as decimal(18, 8)) as connect_fee_amount,
         try_cast(deck_rows.effective_date as date) as effective_date,
-        -- The file does not say when it was received: it counts as received before its first day begins in
-        -- any zone.
-        cast(try_cast(deck_rows.effective_date as date) - interval 1 day as timestamp) as received_at,
+        {{ received_before('deck_rows.effective_date') }} as received_at,
         deck_rows._loaded_at as loaded_at,
         deck_rows._file_id as file_id,
         deck_rows._record_number as record_number

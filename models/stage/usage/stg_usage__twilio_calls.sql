@@ -1,4 +1,13 @@
-with calls as (
+with
+
+declared as (
+
+    select * from {{ ref('stg_ingest__feeds') }}
+    where kind = 'usage' and feed = 'twilio_calls'
+
+),
+
+calls as (
 
     select * from {{ source('usage', 'twilio_calls') }}
 
@@ -8,45 +17,51 @@ calls_read as (
 
     select
         'twilio_calls' as feed,
-        trim(sid) as source_event_id,
+        trim(calls.sid) as source_event_id,
         'voice' as service,
         -- Twilio names the product inside the direction: outbound-api, outbound-dial, trunking-terminating
         -- (to the telephone network), trunking-originating (from it).
         case
-            when direction like 'outbound%' or direction = 'trunking-terminating' then 'outbound'
-            when direction in ('inbound', 'trunking-originating') then 'inbound'
-            else direction
+            when calls.direction like 'outbound%' or calls.direction = 'trunking-terminating' then 'outbound'
+            when calls.direction in ('inbound', 'trunking-originating') then 'inbound'
+            else calls.direction
         end as direction,
-        trim(account_sid) as account_id,
+        trim(calls.account_sid) as account_id,
         'twilio' as carrier_id,
-        trim(leading '+' from trim({{ quoted('from') }})) as origin,
-        trim(leading '+' from trim({{ quoted('to') }})) as destination,
-        case status
+        {{ to_e164('calls.' ~ quoted('from'), 'declared') }} as origin,
+        {{ to_e164('calls.' ~ quoted('to'), 'declared') }} as destination,
+        case calls.status
             when 'completed' then 'answered'
             when 'no-answer' then 'no_answer'
             when 'canceled' then 'cancelled'
             when 'queued' then 'pending'
             when 'ringing' then 'pending'
             when 'in-progress' then 'pending'
-            else status
+            else calls.status
         end as event_status,
         'second' as quantity_unit,
-        upper(trim(price_unit)) as vendor_currency,
+        upper(trim(calls.price_unit)) as vendor_currency,
         -- An unanswered call has no duration; a completed one without it is not final yet and must not pass
         -- as free.
         case
-            when duration is not null then try_cast(duration as decimal(18, 3))
-            when status in ('busy', 'failed', 'no-answer', 'canceled', 'queued', 'ringing', 'in-progress')
+            when calls.duration is not null
+                then {{ parse_decimal('calls.duration', 'declared.decimal_mark', 'decimal(18, 3)') }}
+            when
+                calls.status in (
+                    'busy', 'failed', 'no-answer', 'canceled', 'queued', 'ringing', 'in-progress'
+                )
                 then 0
         end as quantity,
-        -- The price is money out of the account, so it is negative; the house keeps costs positive.
-        -try_cast(price as decimal(18, 8)) as vendor_amount,
-        coalesce({{ parse_rfc2822('start_time') }}, {{ parse_instant('start_time') }}) as started_at,
-        coalesce({{ parse_rfc2822('date_updated') }}, {{ parse_instant('date_updated') }}) as received_at,
-        _loaded_at as loaded_at,
-        _file_id as file_id,
-        _record_number as record_number
+        declared.money_sign * {{ parse_decimal('calls.price', 'declared.decimal_mark') }} as vendor_amount,
+        coalesce({{ parse_rfc2822('calls.start_time') }}, {{ parse_instant('calls.start_time') }})
+            as started_at,
+        coalesce({{ parse_rfc2822('calls.date_updated') }}, {{ parse_instant('calls.date_updated') }})
+            as received_at,
+        calls._loaded_at as loaded_at,
+        calls._file_id as file_id,
+        calls._record_number as record_number
     from calls
+    cross join declared
 
 )
 

@@ -1,4 +1,13 @@
-with messages as (
+with
+
+declared as (
+
+    select * from {{ ref('stg_ingest__feeds') }}
+    where kind = 'usage' and feed = 'twilio_messages'
+
+),
+
+messages as (
 
     select * from {{ source('usage', 'twilio_messages') }}
 
@@ -8,39 +17,40 @@ messages_read as (
 
     select
         'twilio_messages' as feed,
-        trim(sid) as source_event_id,
+        trim(messages.sid) as source_event_id,
         'sms' as service,
         case
-            when direction like 'outbound%' then 'outbound'
-            else direction
+            when messages.direction like 'outbound%' then 'outbound'
+            else messages.direction
         end as direction,
-        trim(account_sid) as account_id,
+        trim(messages.account_sid) as account_id,
         'twilio' as carrier_id,
-        trim(leading '+' from trim({{ quoted('from') }})) as origin,
-        trim(leading '+' from trim({{ quoted('to') }})) as destination,
+        {{ to_e164('messages.' ~ quoted('from'), 'declared') }} as origin,
+        {{ to_e164('messages.' ~ quoted('to'), 'declared') }} as destination,
         case
-            when status in ('delivered', 'undelivered') then status
-            when status = 'received' then 'delivered'
-            when status = 'failed' then 'rejected'
-            when status = 'canceled' then 'cancelled'
-            when status = 'sent' then 'unknown'
-            when status in ('accepted', 'scheduled', 'queued', 'sending', 'receiving') then 'pending'
-            else status
+            when messages.status in ('delivered', 'undelivered') then messages.status
+            when messages.status = 'received' then 'delivered'
+            when messages.status = 'failed' then 'rejected'
+            when messages.status = 'canceled' then 'cancelled'
+            when messages.status = 'sent' then 'unknown'
+            when messages.status in ('accepted', 'scheduled', 'queued', 'sending', 'receiving') then 'pending'
+            else messages.status
         end as event_status,
         'segment' as quantity_unit,
-        upper(trim(price_unit)) as vendor_currency,
-        try_cast(num_segments as decimal(18, 3)) as quantity,
-        -- The price is money out of the account, so it is negative; the house keeps costs positive.
-        -try_cast(price as decimal(18, 8)) as vendor_amount,
+        upper(trim(messages.price_unit)) as vendor_currency,
+        {{ parse_decimal('messages.num_segments', 'declared.decimal_mark', 'decimal(18, 3)') }} as quantity,
+        declared.money_sign * {{ parse_decimal('messages.price', 'declared.decimal_mark') }} as vendor_amount,
         coalesce(
-            {{ parse_rfc2822('date_sent') }}, {{ parse_instant('date_sent') }},
-            {{ parse_rfc2822('date_created') }}, {{ parse_instant('date_created') }}
+            {{ parse_rfc2822('messages.date_sent') }}, {{ parse_instant('messages.date_sent') }},
+            {{ parse_rfc2822('messages.date_created') }}, {{ parse_instant('messages.date_created') }}
         ) as started_at,
-        coalesce({{ parse_rfc2822('date_updated') }}, {{ parse_instant('date_updated') }}) as received_at,
-        _loaded_at as loaded_at,
-        _file_id as file_id,
-        _record_number as record_number
+        coalesce({{ parse_rfc2822('messages.date_updated') }}, {{ parse_instant('messages.date_updated') }})
+            as received_at,
+        messages._loaded_at as loaded_at,
+        messages._file_id as file_id,
+        messages._record_number as record_number
     from messages
+    cross join declared
 
 )
 

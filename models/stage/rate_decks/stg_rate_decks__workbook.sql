@@ -1,0 +1,58 @@
+with
+
+currencies as (
+
+    select currency_code from {{ ref('currencies') }}
+
+),
+
+declared as (
+
+    select * from {{ ref('stg_ingest__feeds') }}
+    where kind = 'rate_decks' and feed = 'workbook'
+
+),
+
+deck_rows as (
+
+    select
+        *,
+        try_cast(effective as date) as row_day
+    from {{ source('rate_decks', 'workbook') }}
+
+),
+
+deck_rows_read as (
+
+    select
+        'workbook' as feed,
+        trim(deck_rows.carrier_id) as carrier_id,
+        'voice' as service,
+        'outbound' as direction,
+        -- All sheets of a workbook are one deck; a correction says so in its name.
+        'A-Z ' || deck_rows.effective_date || coalesce(deck_rows.correction, '') as deck_version,
+        {{ kind_of_full_deck_row('deck_rows.row_day', 'deck_rows.effective_date') }} as deck_kind,
+        nullif(trim(leading '+' from trim(deck_rows.code)), '') as dial_code,
+        trim(deck_rows.destination) as destination_name,
+        false as is_closed,
+        upper(deck_rows.rate_currency) as rate_currency,
+        'second' as rate_unit,
+        deck_rows.rate as rate_text,
+        {{ parse_decimal('deck_rows.rate', 'declared.decimal_mark') }} as rate_amount,
+        60 as rate_per_quantity,
+        cast(0 as decimal(18, 8)) as connect_fee_amount,
+        {{ first_day_of_row('deck_rows.row_day', 'deck_rows.effective_date') }} as effective_date,
+        {{ received_before('deck_rows.effective_date') }} as received_at,
+        deck_rows._loaded_at as loaded_at,
+        deck_rows._file_id as file_id,
+        deck_rows._record_number as record_number
+    from deck_rows
+    cross join declared
+
+)
+
+select
+    *,
+    {{ deck_refusal_reason('rate_currency in (select currencies.currency_code from currencies)') }}
+        as refusal_reason
+from deck_rows_read
