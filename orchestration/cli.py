@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import duckdb
 from rich.console import Console
 
 from orchestration import settings, terms
+from orchestration.lock import WarehouseBusy, only_run
 
 # A pipe has no width: wide enough that no amount is cut.
 console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
@@ -102,10 +104,45 @@ def ui(port: int) -> None:
     raise SystemExit(subprocess.call(command, cwd=settings.PROJECT_DIR))
 
 
+@main.command()
+@click.option("--feed", "feed_name", help="Only this feed, as kind/feed: usage/native.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Rows to show.")
+@click.option("--replay", is_flag=True, help="Try quarantined records again, as their feeds are declared now.")
+def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
+    """List the records that could not be read; with --replay, try them again.
+
+    What was read but not understood is listed by `tollgate status`: it is judged anew at each run.
+    """
+    from orchestration import feeds, ingest, summary
+
+    home = settings.home()
+    chosen = [feed for feed in feeds.declared() if feed_name in (None, f"{feed.kind}/{feed.feed}")]
+    if not chosen:
+        known = ", ".join(f"{feed.kind}/{feed.feed}" for feed in feeds.declared())
+        _stop(f"{feed_name!r} is no feed; known: {known}")
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    if not replay:
+        summary.print_quarantine(home, console, [feed.name for feed in chosen], limit)
+        return
+    with _alone(home), duckdb.connect(str(home.warehouse)) as warehouse:
+        replays = [done for feed in chosen for done in ingest.replay_quarantine(warehouse, feed, home.landing)]
+    for done in replays:
+        told = done.message or f"{done.label}: {done.loaded_count:,} loaded, {done.quarantined_count:,} stay"
+        console.print(f"  {done.feed.kind}/{done.feed.feed}/{told}", highlight=False, soft_wrap=True)
+    loaded = sum(done.loaded_count for done in replays)
+    settle = "; run `tollgate run` to settle them" if loaded else ""
+    console.print(f"{loaded:,} records left quarantine{settle}", highlight=False)
+
+
 def _run_job(home: settings.Home, name: str) -> None:
     """Run a job in this process and say what came out; `tollgate ui` shows its history."""
     settings.prepare_environment(home)
-    _require_free(home)
+    with _alone(home):
+        _run_alone(home, name)
+
+
+def _run_alone(home: settings.Home, name: str) -> None:
     try:
         terms.hand_to_dbt()
     except terms.TermsError as error:
@@ -155,12 +192,18 @@ def _run_job(home: settings.Home, name: str) -> None:
     )
 
 
-def _require_free(home: settings.Home) -> None:
-    """DuckDB has one writer: a second run would fail in the middle, so it does not begin."""
+@contextmanager
+def _alone(home: settings.Home) -> Iterator[None]:
+    """Nobody else works on the warehouse; a second run would fail in the middle, so it does not begin."""
     try:
-        duckdb.connect(str(home.warehouse)).close()
+        with only_run(home):
+            duckdb.connect(str(home.warehouse)).close()
+            yield
+    except WarehouseBusy as error:
+        click.echo(f"tollgate: {error}", err=True)
+        raise SystemExit(1) from None
     except duckdb.IOException as error:
-        click.echo(f"tollgate: the warehouse is in use, probably by another run; try again later ({error})", err=True)
+        click.echo(f"tollgate: the warehouse is in use by another program; try again later ({error})", err=True)
         raise SystemExit(1) from None
 
 

@@ -5,6 +5,7 @@ anything that is not in a table already, beyond adding up.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -76,17 +77,45 @@ FILES = """
         max(loaded_at) as last_load
     from ingest.files group by kind, feed order by kind, feed
 """
-FAILED_FILES = (
-    "select kind || '/' || feed || '/' || file_name, message from ingest.files where outcome = 'failed' order by 1"
-)
+NEW_COLUMNS = """
+    select kind || '/' || feed || '/' || min(file_name), new_columns from ingest.files
+    where new_columns is not null group by kind, feed, new_columns order by 1
+"""
+FAILED_FILES = """
+    select concat_ws('/', kind, feed, file_name, part_name), message from ingest.files
+    where outcome = 'failed' order by 1
+"""
 QUARANTINED = """
-    select kind || '/' || feed, reason_code, count(*), min(file_name || ' line ' || line_number)
-    from ingest.quarantine group by kind, feed, reason_code order by 1, 2
+    with by_money as (
+        select kind || '/' || feed as feed, reason_code, at_risk_currency, count(*) as rows,
+            sum(at_risk_amount) as amount,
+            min(file_name || ' line ' || coalesce(line_number, record_number)) as first_one
+        from ingest.quarantine group by all
+    )
+    select feed, reason_code, sum(rows), min(first_one),
+        string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency)
+    from by_money group by all order by 1, 2
 """
 REFUSED = """
-    select refused.kind || '/' || refused.feed, refused.refusal_reason, count(*),
-        min(files.file_name || ' record ' || refused.record_number)
-    from stage.int_rows_refused as refused left join ingest.files as files using (file_id) group by all order by 1, 2
+    with by_money as (
+        select refused.kind || '/' || refused.feed as feed, refused.refusal_reason, refused.at_risk_currency,
+            count(*) as rows, sum(refused.at_risk_amount) as amount,
+            min(concat_ws('/', files.file_name, files.part_name) || ' record ' || refused.record_number) as first_one
+        from stage.int_rows_refused as refused left join ingest.files as files using (file_id) group by all
+    )
+    select feed, refusal_reason, sum(rows), min(first_one),
+        string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency)
+    from by_money group by all order by 1, 2
+"""
+QUARANTINED_ROWS = """
+    select kind || '/' || feed, file_name, coalesce(line_number, record_number), reason_code, coalesce(column_name, ''),
+        message, at_risk_amount, at_risk_currency, raw_text
+    from ingest.quarantine where kind || '__' || feed in (select unnest(?)) order by loaded_at desc, 1, 2, 3
+"""
+RESTATED = """
+    select count(*) filter (where record_count > 1), coalesce(sum(record_count - 1), 0),
+        count(*) filter (where is_restated)
+    from stage.int_events_deduplicated
 """
 REFUSED_TERMS = "select terms_table, term_id, refusal_reason from stage.int_terms_refused order by 1, 2, 3"
 
@@ -171,6 +200,13 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
             f"{unrated or 0:,} unrated",
             highlight=False,
         )
+        for repeated, copies, restated in _rows(home, RESTATED):
+            if copies:
+                console.print(
+                    f"  {repeated:,} events came more than once ({copies:,} copies, each event counts once); "
+                    f"{restated:,} with other values: the last final word counts",
+                    highlight=False,
+                )
         for reason, carrier, count, currency, at_risk in rows(UNRATED):
             console.print(
                 f"  {count:,} unrated: {reason}, {carrier}; money at risk {money(at_risk, currency)} {currency}",
@@ -237,25 +273,45 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
         console.print(
             f"  left alone: {path.relative_to(home.landing)}, which no feed claims", highlight=False, soft_wrap=True
         )
-    for feed, reason, count, example in _rows(home, QUARANTINED):
-        console.print(
-            f"  {_rows_text(count)} quarantined: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True
-        )
-    for feed, reason, count, example in _rows(home, REFUSED):
-        console.print(
-            f"  {_rows_text(count)} refused: {feed}, {reason} (first: {example})", highlight=False, soft_wrap=True
-        )
+    for word, query in (("quarantined", QUARANTINED), ("refused", REFUSED)):
+        for feed, reason, count, example, at_risk in _rows(home, query):
+            money = f"; money at risk {_plain(at_risk)}" if at_risk else ""
+            console.print(
+                f"  {_rows_text(count)} {word}: {feed}, {reason} (first: {example}){money}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    for file, new_columns in _rows(home, NEW_COLUMNS):
+        console.print(f"  new columns: {file}: {new_columns}; kept, read by nothing", highlight=False, soft_wrap=True)
     for table, term, reason in _rows(home, REFUSED_TERMS):
         console.print(f"  term refused: {table}, {term}: {reason}", highlight=False, soft_wrap=True)
 
 
-def _rows(home: settings.Home, query: str) -> list[tuple[Any, ...]]:
+def print_quarantine(home: settings.Home, console: Console, feeds: list[str], limit: int) -> None:
+    """The records that could not be read, the latest file first, with what they say that they are worth."""
+    rows = _rows(home, QUARANTINED_ROWS, [feeds])
+    for feed, file, line, reason, column, message, amount, currency, raw_text in rows[:limit]:
+        place = f"{feed}/{file} line {line}"
+        money = f"; {currency or 'money'} {amount.normalize():f} at risk" if amount is not None else ""
+        about = f" in {column}" if column else ""
+        console.print(f"{place}: {reason}{about}: {message}{money}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"    {(raw_text or '')[:300]}", highlight=False, soft_wrap=True, markup=False)
+    shown = f", the first {limit} shown" if len(rows) > limit else ""
+    console.print(f"{_rows_text(len(rows))} in quarantine{shown}", highlight=False)
+
+
+def _plain(amounts: str) -> str:
+    """`USD 1.250000000000` -> `USD 1.25`."""
+    return re.sub(r"(\.[0-9]*?)0+(?![0-9])", lambda match: match.group(1).rstrip("."), amounts)
+
+
+def _rows(home: settings.Home, query: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     """Rows of the warehouse; none where the table was never built, because a run stopped before it."""
     if not home.warehouse.exists():
         return []
     try:
         with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
-            return warehouse.execute(query).fetchall()
+            return warehouse.execute(query, parameters).fetchall()
     except duckdb.CatalogException:
         return []
 

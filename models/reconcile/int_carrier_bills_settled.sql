@@ -77,7 +77,7 @@ credits as (
             sum(case when credit_notes.cause is null then credit_notes.credit_amount else 0 end)
             as {{ exact_amount() }}
         ) as credited_without_cause_amount
-    from {{ ref('int_credit_notes_collected') }} as credit_notes
+    from {{ ref('int_credit_notes_judged') }} as credit_notes
     inner join invoices
         on
             credit_notes.carrier_id || ':' || credit_notes.invoice_number = invoices.invoice_id

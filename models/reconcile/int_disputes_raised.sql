@@ -34,7 +34,7 @@ credits as (
         cause,
         credit_currency,
         cast(sum(credit_amount) as {{ exact_amount() }}) as credit_received_amount
-    from {{ ref('int_credit_notes_collected') }}
+    from {{ ref('int_credit_notes_judged') }}
     where refusal_reason is null and cause is not null
     group by carrier_id || ':' || invoice_number, cause, credit_currency
 
