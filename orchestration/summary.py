@@ -107,6 +107,11 @@ REFUSED = """
         string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency)
     from by_money group by all order by 1, 2
 """
+UNFOOTED = """
+    select carrier_id, invoice_number, invoice_currency, sum(invoiced_amount), max(invoice_total_amount)
+    from reconcile.int_invoice_lines_versioned group by carrier_id, invoice_number, invoice_currency
+    having sum(invoiced_amount) is distinct from max(invoice_total_amount) order by 1, 2
+"""
 QUARANTINED_ROWS = """
     select kind || '/' || feed, file_name, coalesce(line_number, record_number), reason_code, coalesce(column_name, ''),
         message, at_risk_amount, at_risk_currency, raw_text
@@ -281,6 +286,13 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+    for carrier, invoice, currency, lines, total in _rows(home, UNFOOTED):
+        console.print(
+            f"  invoice {invoice} of {carrier} does not foot: its lines add up to {lines.normalize():f} {currency}, "
+            f"its total says {'nothing' if total is None else f'{total.normalize():f}'}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for file, new_columns in _rows(home, NEW_COLUMNS):
         console.print(f"  new columns: {file}: {new_columns}; kept, read by nothing", highlight=False, soft_wrap=True)
     for table, term, reason in _rows(home, REFUSED_TERMS):
