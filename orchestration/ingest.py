@@ -59,6 +59,7 @@ LEDGER = """
         check (outcome <> 'loaded' or loaded_count + quarantined_count = record_count)
     );
     alter table ingest.files add column if not exists part_name varchar;
+    alter table ingest.files add column if not exists part_count integer;
     alter table ingest.files add column if not exists file_version integer;
     alter table ingest.files add column if not exists control_totals varchar;
     alter table ingest.files add column if not exists new_columns varchar;
@@ -411,8 +412,8 @@ def _known_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> set[tuple
     return set(
         connection.execute(
             """
-            select file_name, size_bytes, modified_at from ingest.files
-            where kind = ? and feed = ? group by all having bool_and(outcome in ('loaded', 'duplicate'))
+            select file_name, size_bytes, modified_at from ingest.files where kind = ? and feed = ? group by all
+            having bool_and(outcome in ('loaded', 'duplicate')) and count(*) >= max(coalesce(part_count, 1))
             """,
             [feed.kind, feed.feed],
         ).fetchall()
@@ -432,6 +433,7 @@ class _Arrival:
     modified_at: datetime
     loaded_at: datetime
     started_seconds: float
+    part_count: int = 1
     bytes_hash: str = ""
 
     @property
@@ -472,6 +474,7 @@ def _load_unless_known(
         parts = unpacking.parts(feed, path)
     except (UnreadableFile, OSError) as error:
         return [_note_failure(connection, arrival, error)]
+    arrival = replace(arrival, part_count=len(parts))
     return [
         _load_part(connection, replace(arrival, part=part, loaded_at=clock(), started_seconds=time.monotonic()))
         for part in parts
@@ -831,6 +834,7 @@ def _write_ledger(
         "feed": feed.feed,
         "file_name": part.landed.name,
         "part_name": part.inner_name,
+        "part_count": arrival.part_count,
         "file_version": _version(connection, arrival) if load.outcome == "loaded" else None,
         "content_hash": content_hash,
         "size_bytes": arrival.size_bytes,

@@ -320,7 +320,7 @@ class _ShapeSurvey:
         delimiters, ends = np.flatnonzero(is_delimiter), np.flatnonzero(is_end)
         # A field that begins with white space, or with what should end it, may be blank.
         begins = (is_delimiter | is_end)[:-1] & (is_delimiter | (codes <= ord(" ")))[1:]
-        self._may_hold_blanks |= bool(begins.any()) or bool(is_delimiter[0])
+        self._may_hold_blanks |= bool(begins.any()) or bool(is_delimiter[0]) or codes[0] <= ord(" ")
         if self._shape.quote and self._shape.quote in lines:
             self._may_hold_blanks = True
             quotes = np.flatnonzero(codes == self._shape.quote[0])

@@ -1,0 +1,322 @@
+"""One run at a time: two processes that want the same warehouse, and what becomes of them and of it.
+
+Belongs here: the lock, runs that meet on one home, and a run that died with the lock in its hand. Does not belong here:
+what a killed load leaves in the tables (test_kill_and_repeat), what a run computes (test_end_to_end).
+"""
+
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from textwrap import dedent
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration import feeds
+from orchestration.lock import WarehouseBusy, only_run
+from orchestration.settings import Home, prepare_environment
+from simulation import write_month
+
+EVENTS = 1000
+PATIENCE_SECONDS = 120
+BUSY = re.compile(
+    r"another run holds the warehouse \(process (?P<pid>\d+), since (?P<since>[-\d]{10} [:\d]{8}) UTC\); "
+    r"try again when it is done"
+)
+INGESTED = [dg.AssetKey(["ingest", name]) for name in ("fx_rates__native", "networks__mcc_mnc", "usage__native")]
+
+processes = multiprocessing.get_context("forkserver")
+# The server imports once and opens no database, so that what it forks inherits none of DuckDB's threads.
+processes.set_forkserver_preload(["pytest", "openpyxl", "orchestration.ingest"])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+# --- the lock itself ------------------------------------------------------------------------------------------------
+
+
+def hold(home: Home, is_held: Event, let_go: Event) -> None:
+    with only_run(home):
+        is_held.set()
+        let_go.wait(PATIENCE_SECONDS)
+
+
+@dataclass
+class Holder:
+    """Another process that holds the lock of a home."""
+
+    home: Home
+
+    def __post_init__(self) -> None:
+        self.is_held, self.let_go = processes.Event(), processes.Event()
+        self.process = processes.Process(target=hold, args=(self.home, self.is_held, self.let_go), daemon=True)
+        self.process.start()
+
+    @property
+    def holds(self) -> bool:
+        return self.is_held.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def holder(home: Home) -> Iterator[Holder]:
+    other = Holder(home)
+    try:
+        assert other.holds
+        yield other
+    finally:
+        other.let_go.set()
+        other.process.join(PATIENCE_SECONDS)
+
+
+def test_a_second_process_is_told_at_once_who_holds_the_warehouse_and_since_when(home):
+    with holder(home) as other:
+        started = time.monotonic()
+        with pytest.raises(WarehouseBusy) as refused, only_run(home):
+            pass
+        assert time.monotonic() - started < 0.5
+        said = BUSY.fullmatch(str(refused.value))
+        assert said and int(said["pid"]) == other.process.pid
+        since = datetime.fromisoformat(said["since"]).replace(tzinfo=UTC)
+        assert timedelta(seconds=-1) < datetime.now(UTC) - since < timedelta(minutes=1)
+
+
+def test_who_waits_is_told_once_and_goes_on_when_the_other_is_done(home):
+    told = []
+
+    def tell(message: str) -> None:
+        told.append(message)
+        other.let_go.set()
+
+    with holder(home) as other:
+        with only_run(home, wait_seconds=PATIENCE_SECONDS, tell=tell):
+            other.process.join(PATIENCE_SECONDS)
+            assert other.process.exitcode == 0, "both held it"
+        [message] = told
+        assert f"process {other.process.pid}" in message and message.endswith("waiting until it is done")
+
+
+def test_who_waits_gives_up_after_the_time_it_has(home):
+    with holder(home):
+        started = time.monotonic()
+        with pytest.raises(WarehouseBusy, match="another run holds the warehouse"), only_run(home, wait_seconds=0.3):
+            pass
+        assert 0.3 <= time.monotonic() - started < 1.3
+
+
+def test_a_holder_that_is_killed_frees_the_warehouse_and_is_not_named_any_more(home):
+    dead = Holder(home)
+    assert dead.holds
+    dead.process.kill()
+    dead.process.join(PATIENCE_SECONDS)
+    with only_run(home):
+        pass
+    with holder(home) as other, pytest.raises(WarehouseBusy, match=f"process {other.process.pid},"), only_run(home):
+        pass
+
+
+def test_a_step_inside_a_run_takes_the_lock_again_and_does_not_let_it_go(home):
+    with only_run(home):
+        with only_run(home):
+            pass
+        other = Holder(home)
+        other.process.join(PATIENCE_SECONDS)
+        assert other.process.exitcode == 1 and not other.is_held.is_set(), "it got in between two steps"
+    with holder(home):
+        pass
+
+
+def test_a_run_that_fails_lets_the_warehouse_go(home):
+    with pytest.raises(ZeroDivisionError), only_run(home):
+        _ = 1 / 0
+    with holder(home):
+        pass
+
+
+def test_two_homes_do_not_wait_for_each_other(home, tmp_path):
+    with holder(home), only_run(Home(tmp_path / "other")):
+        pass
+
+
+# --- two runs of Dagster --------------------------------------------------------------------------------------------
+
+# A run as Dagster's daemon starts it: a process that imports the definitions and executes the job.
+RUN = dedent("""
+    import json, sys
+    import dagster as dg
+    from orchestration.definitions import defs
+
+    instance = dg.DagsterInstance.ephemeral()
+    selection = [dg.AssetKey(key.split("/")) for key in sys.argv[1:]]
+    result = defs.resolve_job_def("settle_month").execute_in_process(asset_selection=selection, instance=instance)
+    steps = [line.timestamp for line in instance.all_logs(result.run_id) if line.step_key and line.is_dagster_event
+        and line.dagster_event_type.value in ("STEP_START", "STEP_SUCCESS")]
+    facts = [event.materialization.metadata for event in result.get_asset_materialization_events()]
+    loaded, skipped = (sum(fact[name].value for fact in facts) for name in ("files_loaded", "files_skipped"))
+    print(json.dumps({"began": min(steps), "ended": max(steps), "loaded": loaded, "skipped": skipped}))
+""")
+
+
+def environment_of(home: Home) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLGATE_", "DAGSTER_"))}
+    return kept | {"TOLLGATE_HOME": str(home.root), "TOLLGATE_QUIET_SECONDS": "0"}
+
+
+def wait_for(log: Path, words: str, process: subprocess.Popen) -> None:
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while words not in log.read_text():
+        assert process.poll() is None and time.monotonic() < give_up_at, f"{words!r} is not in:\n{log.read_text()}"
+        time.sleep(0.02)
+
+
+def test_two_runs_of_dagster_on_one_home_take_turns(home, tmp_path):
+    for number in range(1, 6):
+        for kind, line in (
+            ("fx_rates", "rate_date,base_currency,quote_currency,rate,source\n2026-10-0{},EUR,USD,1,x\n"),
+        ):
+            path = home.landing / kind / "native" / f"{number}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(line.format(number))
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    command = [sys.executable, "-c", RUN, *(key.to_user_string() for key in INGESTED)]
+    with only_run(home):
+        runs = []
+        for log in logs:
+            with log.open("w") as stderr:
+                runs.append(
+                    subprocess.Popen(
+                        command,
+                        env=environment_of(home),
+                        cwd=tmp_path,
+                        stdout=subprocess.PIPE,
+                        stderr=stderr,
+                        text=True,
+                    )
+                )
+        # Both stand at the door, where they say who is inside: this process.
+        for run, log in zip(runs, logs, strict=True):
+            wait_for(log, f"another run holds the warehouse (process {os.getpid()}", run)
+    said = [run.communicate(timeout=PATIENCE_SECONDS)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], "\n".join(log.read_text() for log in logs)
+    first, second = sorted((json.loads(text.splitlines()[-1]) for text in said), key=lambda run: run["began"])
+    assert first["ended"] <= second["began"], "a step of one run stood between two steps of the other"
+    assert (first["loaded"], first["skipped"]) == (5, 0)
+    assert (second["loaded"], second["skipped"]) == (0, 5)
+
+
+# --- the command, killed and started twice --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that is over: its number, its exit code, and what it said."""
+
+    pid: int
+    code: int
+    said: str
+    complained: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A home on which one `tollgate run` was killed while it loaded, and then two were started at once."""
+
+    home: Home
+    tables_when_killed: set[str]
+    settled: Ended
+    refused: Ended
+
+
+def start(home: Home, log: Path) -> subprocess.Popen:
+    with log.open("w") as stdout:
+        return subprocess.Popen(
+            [str(Path(sys.executable).parent / "tollgate"), "run"],
+            env=environment_of(home),
+            cwd=home.root.parent,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    folder = tmp_path_factory.mktemp("pair")
+    home = Home(folder / "home")
+    write_month(home.landing, home.simulation / "truth.json", events=EVENTS)
+    # The first feed of all warns of this file as soon as it is through, and then the run is amidst its ingest.
+    (home.landing / "carrier_invoices" / "native" / "empty.csv").write_text("")
+    killed = start(home, folder / "killed.log")
+    wait_for(folder / "killed.log", "empty.csv: the file is empty", killed)
+    killed.kill()
+    killed.communicate()
+    with duckdb.connect(str(home.warehouse)) as connection:
+        kinds = connection.execute("select distinct kind from ingest.files").fetchall()
+    logs = [folder / "one.log", folder / "other.log"]
+    runs = [start(home, log) for log in logs]
+    complaints = [run.communicate(timeout=PATIENCE_SECONDS)[1] for run in runs]
+    ended = [
+        Ended(run.pid, run.returncode, log.read_text(), complaint)
+        for run, log, complaint in zip(runs, logs, complaints, strict=True)
+    ]
+    settled, refused = sorted(ended, key=lambda run: "another run holds" in run.complained)
+    return Pair(home, {kind for (kind,) in kinds}, settled, refused)
+
+
+def test_of_two_commands_at_once_one_settles_and_the_other_says_in_one_line_why_not(pair):
+    assert pair.settled.code == 0, pair.settled.said + pair.settled.complained
+    assert pair.refused.code == 1
+    [line] = pair.refused.complained.splitlines()
+    said = BUSY.fullmatch(line.removeprefix("tollgate: "))
+    assert said and int(said["pid"]) == pair.settled.pid
+    assert "Traceback" not in pair.refused.said and "loaded" not in pair.refused.said
+
+
+def test_what_was_killed_and_then_met_another_is_whole(pair):
+    assert "carrier_invoices" in pair.tables_when_killed and "usage" not in pair.tables_when_killed
+    landed = sorted(str(path.relative_to(pair.home.landing)) for path in pair.home.landing.rglob("*") if path.is_file())
+    raw = " union all ".join(f"select _file_id from ingest.{feed.name}" for feed in feeds.declared())
+    with duckdb.connect(str(pair.home.warehouse), read_only=True) as connection:
+        lines = connection.execute("select kind || '/' || feed || '/' || file_name from ingest.files order by 1")
+        assert [name for (name,) in lines.fetchall()] == landed, "each file is in the ledger once"
+        broken = connection.execute(
+            f"""
+            with raw_rows as (select _file_id as file_id, count(*) as raw_count from ({raw}) group by all),
+            refused_rows as (select file_id, count(*) as refused_count from ingest.quarantine group by all)
+            select *
+            from (select * from ingest.files where outcome = 'loaded')
+            full join raw_rows using (file_id)
+            full join refused_rows using (file_id)
+            where outcome is null or loaded_count <> coalesce(raw_count, 0)
+                or quarantined_count <> coalesce(refused_count, 0)
+            """
+        )
+        assert broken.fetchall() == []
+    with duckdb.connect(str(pair.home.published / "settlement.duckdb"), read_only=True) as connection:
+        events = connection.execute("select sum(event_count) from settle.fct_usage_daily").fetchone()
+    truth = json.loads((pair.home.simulation / "truth.json").read_text())
+    assert events == (EVENTS,) == (truth["events"]["true_events"],)
+
+
+def test_a_killed_run_does_not_count_as_one_that_is_still_under_way(pair, monkeypatch):
+    """Dagster starts one run at a time: a dead one that counts would keep it from ever starting another."""
+    for name in ("TOLLGATE_HOME", "TOLLGATE_WAREHOUSE", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # what is set below is taken back
+    prepare_environment(pair.home)
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs()
+    assert len(runs) == 2
+    assert sorted(run.status.value for run in runs if run.is_finished) == ["FAILURE", "SUCCESS"]
