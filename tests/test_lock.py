@@ -11,20 +11,21 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from textwrap import dedent
 
 import dagster as dg
 import duckdb
 import pytest
 
 from orchestration import feeds
+from orchestration.ingest import ingest_assets
 from orchestration.lock import WarehouseBusy, only_run
+from orchestration.resources import Warehouse
 from orchestration.settings import Home, prepare_environment
 from simulation import write_month
 
@@ -34,7 +35,7 @@ BUSY = re.compile(
     r"another run holds the warehouse \(process (?P<pid>\d+), since (?P<since>[-\d]{10} [:\d]{8}) UTC\); "
     r"try again when it is done"
 )
-INGESTED = [dg.AssetKey(["ingest", name]) for name in ("fx_rates__native", "networks__mcc_mnc", "usage__native")]
+INGESTED = ("fx_rates__native", "networks__mcc_mnc", "usage__native")
 
 processes = multiprocessing.get_context("forkserver")
 # The server imports once and opens no database, so that what it forks inherits none of DuckDB's threads.
@@ -44,6 +45,14 @@ processes.set_forkserver_preload(["pytest", "openpyxl", "orchestration.ingest"])
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
+
+
+def wait_for(log: Path, words: str, is_alive: Callable[[], bool]) -> None:
+    """Waits until a process has written these words."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while words not in (text := log.read_text()):
+        assert is_alive() and time.monotonic() < give_up_at, f"{words!r} is not in:\n{text}"
+        time.sleep(0.02)
 
 
 # --- the lock itself ------------------------------------------------------------------------------------------------
@@ -153,68 +162,43 @@ def test_two_homes_do_not_wait_for_each_other(home, tmp_path):
 
 # --- two runs of Dagster --------------------------------------------------------------------------------------------
 
-# A run as Dagster's daemon starts it: a process that imports the definitions and executes the job.
-RUN = dedent("""
-    import json, sys
-    import dagster as dg
-    from orchestration.definitions import defs
 
-    instance = dg.DagsterInstance.ephemeral()
-    selection = [dg.AssetKey(key.split("/")) for key in sys.argv[1:]]
-    result = defs.resolve_job_def("settle_month").execute_in_process(asset_selection=selection, instance=instance)
-    steps = [line.timestamp for line in instance.all_logs(result.run_id) if line.step_key and line.is_dagster_event
-        and line.dagster_event_type.value in ("STEP_START", "STEP_SUCCESS")]
+def load(home: Home, said: Path) -> None:
+    """One run of Dagster that loads what landed. What it logs and what came out go into files of that name."""
+    os.dup2(os.open(said.with_suffix(".log"), os.O_WRONLY), sys.stderr.fileno())
+    assets = [asset for asset in ingest_assets() if asset.key.path[-1] in INGESTED]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(assets, instance=instance, resources={"warehouse": Warehouse(root=str(home.root))})
+        lines = instance.all_logs(result.run_id)
+    steps = [line.timestamp for line in lines if line.step_key and line.is_dagster_event]
     facts = [event.materialization.metadata for event in result.get_asset_materialization_events()]
-    loaded, skipped = (sum(fact[name].value for fact in facts) for name in ("files_loaded", "files_skipped"))
-    print(json.dumps({"began": min(steps), "ended": max(steps), "loaded": loaded, "skipped": skipped}))
-""")
-
-
-def environment_of(home: Home) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLGATE_", "DAGSTER_"))}
-    return kept | {"TOLLGATE_HOME": str(home.root), "TOLLGATE_QUIET_SECONDS": "0"}
-
-
-def wait_for(log: Path, words: str, process: subprocess.Popen) -> None:
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while words not in log.read_text():
-        assert process.poll() is None and time.monotonic() < give_up_at, f"{words!r} is not in:\n{log.read_text()}"
-        time.sleep(0.02)
+    counted = {name: sum(fact[name].value for fact in facts) for name in ("files_loaded", "files_skipped")}
+    said.write_text(json.dumps({"began": min(steps), "ended": max(steps)} | counted))
 
 
 def test_two_runs_of_dagster_on_one_home_take_turns(home, tmp_path):
-    for number in range(1, 6):
-        for kind, line in (
-            ("fx_rates", "rate_date,base_currency,quote_currency,rate,source\n2026-10-0{},EUR,USD,1,x\n"),
-        ):
-            path = home.landing / kind / "native" / f"{number}.csv"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(line.format(number))
-    logs = [tmp_path / "first.log", tmp_path / "second.log"]
-    command = [sys.executable, "-c", RUN, *(key.to_user_string() for key in INGESTED)]
+    folder = home.landing / "fx_rates" / "native"
+    folder.mkdir(parents=True)
+    for day in range(1, 6):
+        line = f"2026-10-0{day},EUR,USD,1.1,ECB"
+        (folder / f"{day}.csv").write_text(f"rate_date,base_currency,quote_currency,rate,source\n{line}\n")
     with only_run(home):
         runs = []
-        for log in logs:
-            with log.open("w") as stderr:
-                runs.append(
-                    subprocess.Popen(
-                        command,
-                        env=environment_of(home),
-                        cwd=tmp_path,
-                        stdout=subprocess.PIPE,
-                        stderr=stderr,
-                        text=True,
-                    )
-                )
-        # Both stand at the door, where they say who is inside: this process.
-        for run, log in zip(runs, logs, strict=True):
-            wait_for(log, f"another run holds the warehouse (process {os.getpid()}", run)
-    said = [run.communicate(timeout=PATIENCE_SECONDS)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], "\n".join(log.read_text() for log in logs)
-    first, second = sorted((json.loads(text.splitlines()[-1]) for text in said), key=lambda run: run["began"])
+        for said in (tmp_path / "one.json", tmp_path / "other.json"):
+            said.with_suffix(".log").touch()
+            run = processes.Process(target=load, args=(home, said), daemon=True)
+            run.start()
+            runs.append((run, said))
+        # Both stand at the door, where they are told who is inside: this process.
+        for run, said in runs:
+            wait_for(said.with_suffix(".log"), f"holds the warehouse (process {os.getpid()}", run.is_alive)
+    for run, said in runs:
+        run.join(PATIENCE_SECONDS)
+        assert run.exitcode == 0, said.with_suffix(".log").read_text()
+    first, second = sorted((json.loads(said.read_text()) for _, said in runs), key=lambda figures: figures["began"])
     assert first["ended"] <= second["began"], "a step of one run stood between two steps of the other"
-    assert (first["loaded"], first["skipped"]) == (5, 0)
-    assert (second["loaded"], second["skipped"]) == (0, 5)
+    assert (first["files_loaded"], first["files_skipped"]) == (5, 0)
+    assert (second["files_loaded"], second["files_skipped"]) == (0, 5)
 
 
 # --- the command, killed and started twice --------------------------------------------------------------------------
@@ -240,6 +224,11 @@ class Pair:
     refused: Ended
 
 
+def environment_of(home: Home) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLGATE_", "DAGSTER_"))}
+    return kept | {"TOLLGATE_HOME": str(home.root), "TOLLGATE_QUIET_SECONDS": "0"}
+
+
 def start(home: Home, log: Path) -> subprocess.Popen:
     with log.open("w") as stdout:
         return subprocess.Popen(
@@ -260,7 +249,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     # The first feed of all warns of this file as soon as it is through, and then the run is amidst its ingest.
     (home.landing / "carrier_invoices" / "native" / "empty.csv").write_text("")
     killed = start(home, folder / "killed.log")
-    wait_for(folder / "killed.log", "empty.csv: the file is empty", killed)
+    wait_for(folder / "killed.log", "empty.csv: the file is empty", lambda: killed.poll() is None)
     killed.kill()
     killed.communicate()
     with duckdb.connect(str(home.warehouse)) as connection:
@@ -311,12 +300,25 @@ def test_what_was_killed_and_then_met_another_is_whole(pair):
     assert events == (EVENTS,) == (truth["events"]["true_events"],)
 
 
-def test_a_killed_run_does_not_count_as_one_that_is_still_under_way(pair, monkeypatch):
-    """Dagster starts one run at a time: a dead one that counts would keep it from ever starting another."""
+@pytest.fixture
+def history(pair, monkeypatch) -> Iterator[dg.DagsterInstance]:
+    """What Dagster remembers of the home."""
     for name in ("TOLLGATE_HOME", "TOLLGATE_WAREHOUSE", "DAGSTER_HOME"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # what is set below is taken back
     prepare_environment(pair.home)
     with dg.DagsterInstance.get() as instance:
-        runs = instance.get_runs()
-    assert len(runs) == 2
-    assert sorted(run.status.value for run in runs if run.is_finished) == ["FAILURE", "SUCCESS"]
+        yield instance
+
+
+def test_the_run_that_settled_has_its_whole_history(history):
+    [run] = [run for run in history.get_runs() if run.is_success]
+    observed = history.fetch_observations(dg.AssetKey(["settle", "fct_usage_daily"]), limit=1).records
+    assert [record.run_id for record in observed] == [run.run_id]
+    assert observed[0].asset_observation.metadata["rows"].value > 0
+    published = history.get_latest_materialization_event(dg.AssetKey(["publish", "settlement"]))
+    assert published.run_id == run.run_id
+
+
+def test_a_killed_run_does_not_count_as_one_that_is_still_under_way(history):
+    """Dagster starts one run at a time: a dead one that counts would keep it from ever starting another."""
+    assert sorted(run.status.value for run in history.get_runs()) == ["FAILURE", "SUCCESS"]

@@ -12,12 +12,10 @@ engine's CSV or JSON reader. Where counts disagree, the file is refused. Python 
 
 import codecs
 import csv
-import gzip
 import hashlib
 import io
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,10 +23,10 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip
 
 from orchestration.feeds import ANY, Column, CsvDialect, Feed, snake_case
-from orchestration.feeds.unpacking import Body, UnreadableFile, is_zipped
+from orchestration.feeds.unpacking import GZIP_ERRORS, Body, UnreadableFile, is_zipped
 from orchestration.sql import quote_name, quote_text
 
 CHUNK_BYTES = 1 << 17
@@ -39,7 +37,6 @@ ENCODINGS_OF_THE_ENGINE = ("utf-8", "utf-8-sig", "ascii")
 JSON_IS_OBJECT = "coalesce(case when json_valid(line) then json_type(line) end = 'OBJECT', false)"
 JSON_FRACTION = r"[:,\[]\s*-?([0-9]+[.eE]|[0-9]{19})"
 JSON_UP_TO_NUMBER = r'((?:"(?:[^"\\]|\\.)*"|[^"0-9-])*)(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
-GZIP_ERRORS = (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile)
 NUMBERED_AS_READ = "null::bigint"
 NOTHING_REFUSED = """
     select null::bigint as _record_number, null::varchar as column_name, null::varchar as reason_code,

@@ -14,6 +14,7 @@ import json
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,12 @@ from xml.etree.ElementTree import Element, ParseError
 import ijson
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
-from isal import igzip
+from isal import igzip, igzip_lib, isal_zlib
 from python_calamine import CalamineError, CalamineWorkbook
 
 from orchestration.feeds import Column, Feed
 
+GZIP_ERRORS = (EOFError, zlib.error, isal_zlib.error, igzip_lib.IsalError, gzip.BadGzipFile)
 SIGNIFICANT_DIGITS = 15
 """Of a number in a workbook. It is stored as a float, and a workbook keeps and shows no more digits than these."""
 
@@ -108,6 +110,8 @@ def body(feed: Feed, part: Part, scratch: Path) -> Body:
     if part.sheet is not None:
         found |= _named(part.label, feed, "excel.sheets", feed.sheets, part.sheet)
     source = _extracted(part, scratch) if part.inner else part.landed
+    if source.stat().st_size == 0:
+        raise UnreadableFile(f"{part.label}: the file is empty (0 bytes). Drop it again with its content.")
     if file_format == "excel":
         return Body(part, _sheet_as_csv(source, part, scratch), "csv", found)
     if file_format in ("json", "xml"):
@@ -120,7 +124,7 @@ def body(feed: Feed, part: Part, scratch: Path) -> Body:
                 if lines.tell() == 0:
                     lines.write("\n")  # an envelope without records is no empty file
             return Body(part, target, "jsonl", found, _hash(source))
-        except (EOFError, gzip.BadGzipFile, igzip.BadGzipFile, OSError) as error:
+        except (*GZIP_ERRORS, OSError) as error:
             raise UnreadableFile(f"{part.label}: it is damaged or cut short ({error}). Drop a whole copy.") from error
     return Body(part, source, file_format, found)
 
@@ -294,45 +298,54 @@ def _xml_records(feed: Feed, part: Part, stream: IO[bytes]) -> Iterator[dict[str
             f"{part.label}: the document {root.tag} holds no {' or '.join(feed.xml_records)} "
             f"(`xml.records` of {feed.declaration.name})."
         )
-    around = {f"/{column.source_name}": _xml_value(root, column, part) for column in feed.document_columns}
+    beside = {f"/{column.source_name}": _xml_value(root, column, part) for column in feed.document_columns}
+    around = {path: value for path, value in beside.items() if value is not None}
     for element in root.iter():
         if id(element) in records:
             yield _xml_record(feed, part, element) | around
 
 
 def _xml_record(feed: Feed, part: Part, element: Element) -> dict[str, Any]:
-    values = {column.source_name: _xml_value(element, column, part) for column in feed.columns}
-    declared = {name: value for name, value in values.items() if value is not None}
+    declared, read = {}, set()
+    for column in feed.columns:
+        places = _xml_places(element, column, part)
+        read.update((id(place), attribute) for place, attribute in places)
+        value = _xml_value(element, column, part)
+        if value is not None:
+            declared[column.source_name] = value
     leaves: dict[str, list[str]] = {}
-    for path, text in _xml_leaves(element, ""):
-        leaves.setdefault(path, []).append(text)
-    # A path with a condition stands for the plain one.
-    known = {re.sub(r"\[[^]]*\]", "", name) for name in values}
-    others = {path: texts[0] if len(texts) == 1 else texts for path, texts in leaves.items() if path not in known}
-    return declared | others
+    for path, place, attribute, text in _xml_leaves(element, ""):
+        if (id(place), attribute) not in read:
+            leaves.setdefault(path, []).append(text)
+    others = {path: texts[0] if len(texts) == 1 else texts for path, texts in leaves.items()}
+    return others | declared
+
+
+def _xml_places(element: Element, column: Column, part: Part) -> list[tuple[Element, str]]:
+    """The elements that a path leads to, each with the attribute that is asked for, or none."""
+    path, _, attribute = column.source_name.partition("@")
+    try:
+        return [(found, attribute) for found in (element.findall(path.rstrip("/")) if path else [element])]
+    except SyntaxError as error:
+        raise UnreadableFile(f"{part.label}: {column.source_name!r} is no path of XML ({error}).") from error
 
 
 def _xml_value(element: Element, column: Column, part: Part) -> str | list[str] | None:
     """What stands at a path: text, several texts, or null. `.` is the name of the element itself."""
-    path, _, attribute = column.source_name.partition("@")
-    if path == ".":
+    if column.source_name == ".":
         return element.tag
-    try:
-        found = element.findall(path.rstrip("/")) if path else [element]
-    except SyntaxError as error:
-        raise UnreadableFile(f"{part.label}: {column.source_name!r} is no path of XML ({error}).") from error
-    texts = [(each.get(attribute) if attribute else each.text) or "" for each in found]
-    texts = [text.strip() for text in texts if text.strip()]
+    places = _xml_places(element, column, part)
+    texts = [((place.get(attribute) if attribute else place.text) or "").strip() for place, attribute in places]
+    texts = [text for text in texts if text]
     return None if not texts else texts[0] if len(texts) == 1 else texts
 
 
-def _xml_leaves(element: Element, path: str) -> Iterator[tuple[str, str]]:
-    """Every text and attribute below an element, with its path."""
+def _xml_leaves(element: Element, path: str) -> Iterator[tuple[str, Element, str, str]]:
+    """Every text and attribute of a record and below: its path, its element, its attribute (or none), itself."""
     for name, value in element.attrib.items():
-        yield f"{path}@{name}" if not path else f"{path}/@{name}", value
+        yield f"{path}/@{name}".lstrip("/"), element, name, value
+    if path and (element.text or "").strip():
+        yield path, element, "", element.text.strip()
     for child in element:
         if isinstance(child.tag, str):
-            below = f"{path}/{child.tag}" if path else child.tag
-            if len(child) == 0 and (child.text or "").strip():
-                yield below, child.text.strip()
-            yield from _xml_leaves(child, below)
+            yield from _xml_leaves(child, f"{path}/{child.tag}".lstrip("/"))
