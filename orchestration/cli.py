@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the run failed or the gate held the publication back; 2 th
 wrong; 130 stopped by Ctrl-C.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import duckdb
@@ -21,6 +23,12 @@ from rich.console import Console
 
 from orchestration import settings, terms
 from orchestration.lock import WarehouseBusy, only_run
+
+PROCESS_TAG = "tollgate/process"
+"""Tag of a run in Dagster's history: the process that does it, for a run that the command line started."""
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 # A pipe has no width: wide enough that no amount is cut.
 console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
@@ -165,8 +173,12 @@ def _run_alone(home: settings.Home, name: str) -> None:
         dg.DagsterInstance.get() as instance,
         watched.status,
     ):
+        _end_the_dead(instance)
         result = job.execute_in_process(
-            instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+            tags={PROCESS_TAG: str(os.getpid())},
         )
     failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
     if any("DagsterExecutionInterruptedError" in str(error) for error in failures):
@@ -190,6 +202,26 @@ def _run_alone(home: settings.Home, name: str) -> None:
             changed_tables=sum(len(fact["changed tables"].value) for fact in facts if "changed tables" in fact),
         ),
     )
+
+
+def _end_the_dead(instance: "dg.DagsterInstance") -> None:
+    """A run whose process was killed stands as started for ever, and Dagster starts one run at a time."""
+    import dagster as dg
+
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        process = run.tags.get(PROCESS_TAG)
+        if process and not _is_alive(int(process)):
+            instance.report_run_failed(run, f"its process {process} was killed")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing, only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -324,6 +324,7 @@ def figures(loads: FeedLoad, seconds: float) -> dict[str, object]:
         if feed.expected_every_hours
     ],
     pool=POOL,
+    can_subset=True,
 )
 def freshness_checks(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
     """Warns of a feed that was in use and is late. One that never had a file is not in use."""

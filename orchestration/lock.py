@@ -66,8 +66,11 @@ def _acquire(lock: IO[str], path: Path, wait_seconds: float, tell: Callable[[str
 
 
 def _holder(path: Path) -> str:
-    try:
-        holder = json.loads(path.read_text())
-        return f"process {holder['pid']}, since {holder['since']}"
-    except (OSError, ValueError, KeyError):
-        return "just started"
+    """Who wrote the lock. Between taking it and saying so a moment may pass."""
+    for _ in range(10):
+        try:
+            holder = json.loads(path.read_text())
+            return f"process {holder['pid']}, since {holder['since']}"
+        except (OSError, ValueError, KeyError):
+            time.sleep(0.05)
+    return "just started"

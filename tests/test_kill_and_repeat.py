@@ -33,7 +33,7 @@ from orchestration.resources import Warehouse
 
 SEED = 20261001
 KILLS = 50
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 SMALL_LOG, USUAL_LOG = "1KB", "16MB"
 """From this size of its log on, DuckDB writes a checkpoint at a commit: at each, or at none of a load this small."""
 
