@@ -74,13 +74,14 @@ def simulate(month: str, events: int, seed: int) -> None:
 def run(events: int) -> None:
     """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish."""
     home = settings.home()
-    if not any(_files(home.landing)):
-        if not settings.uses_demo_terms():
-            _stop(f"{home.landing} holds no files. Drop usage, rate decks and invoices there: docs/landing.md")
-        console.print(f"{home.landing} holds no files: writing the demo month first")
-        _simulate(home, "2026-10", events, 7)
-    console.print(f"settling what lies in {home.landing}", highlight=False, soft_wrap=True)
-    _run_job(home, "settle_month")
+    with _alone(home):
+        if not any(_files(home.landing)):
+            if not settings.uses_demo_terms():
+                _stop(f"{home.landing} holds no files. Drop usage, rate decks and invoices there: docs/landing.md")
+            console.print(f"{home.landing} holds no files: writing the demo month first")
+            _simulate(home, "2026-10", events, 7)
+        console.print(f"settling what lies in {home.landing}", highlight=False, soft_wrap=True)
+        _run_job(home, "settle_month")
 
 
 @main.command()
@@ -89,7 +90,8 @@ def publish() -> None:
     home = settings.home()
     if not home.warehouse.exists():
         _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
-    _run_job(home, "publish_marts")
+    with _alone(home):
+        _run_job(home, "publish_marts")
 
 
 @main.command()
@@ -140,17 +142,12 @@ def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
         console.print(f"  {done.feed.kind}/{done.feed.feed}/{told}", highlight=False, soft_wrap=True)
     loaded = sum(done.loaded_count for done in replays)
     settle = "; run `tollgate run` to settle them" if loaded else ""
-    console.print(f"{loaded:,} records left quarantine{settle}", highlight=False)
+    console.print(f"{loaded:,} {'record' if loaded == 1 else 'records'} left quarantine{settle}", highlight=False)
 
 
 def _run_job(home: settings.Home, name: str) -> None:
     """Run a job in this process and say what came out; `tollgate ui` shows its history."""
     settings.prepare_environment(home)
-    with _alone(home):
-        _run_alone(home, name)
-
-
-def _run_alone(home: settings.Home, name: str) -> None:
     try:
         terms.hand_to_dbt()
     except terms.TermsError as error:
@@ -205,23 +202,15 @@ def _run_alone(home: settings.Home, name: str) -> None:
 
 
 def _end_the_dead(instance: "dg.DagsterInstance") -> None:
-    """A run whose process was killed stands as started for ever, and Dagster starts one run at a time."""
+    """A run whose process was killed stands as started for ever, and Dagster starts one run at a time.
+
+    We hold the lock, so no run that the command line started can be alive but this one.
+    """
     import dagster as dg
 
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        process = run.tags.get(PROCESS_TAG)
-        if process and not _is_alive(int(process)):
+        if process := run.tags.get(PROCESS_TAG):
             instance.report_run_failed(run, f"its process {process} was killed")
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # sends nothing, only asks
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager

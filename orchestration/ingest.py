@@ -658,14 +658,15 @@ def _compare_totals(
         if adds_up == RECORDS:
             found, is_partial = Decimal(plan.record_count), False
         else:
-            found, unread_count = connection.execute(
+            found, read_count, unread_count = connection.execute(
                 f"""
-                select coalesce(sum({_amount(adds_up, arrival.feed)}), 0),
+                select coalesce(sum({_amount(adds_up, arrival.feed)}), 0), count({_amount(adds_up, arrival.feed)}),
                     count(*) filter (where not {_is_blank(adds_up)} and {_amount(adds_up, arrival.feed)} is null)
                 from temp.incoming
                 """
             ).fetchone()
-            is_partial = quarantined_count + unread_count > 0
+            # Where no value at all is a number, the declaration is wrong and not the file.
+            is_partial = quarantined_count + unread_count > 0 and read_count > 0
         compared[name] = {"stated": stated_text, "found": f"{found.normalize():f}"}
         if stated == found:
             continue
@@ -769,6 +770,12 @@ def _insert_quarantine(
     blanks = ", ".join(f"if({_is_blank(name)}, {quote_text(name)}, null)" for name in feed.filled_columns)
     amount = f"{feed.money.sign} * {_amount(feed.money.amount, feed)}" if feed.money.amount else f"null::{MONEY}"
     currency = f"upper(trim({quote_name(feed.money.currency)}))" if feed.money.currency else "null::varchar"
+    raw_text = "raw_text"
+    if feed.dropped:
+        # What is dropped must not come in by the back door; of a text that cannot be taken apart nothing is kept.
+        without = quote_text(json.dumps(dict.fromkeys(feed.dropped)))
+        is_object = "coalesce(case when json_valid(raw_text) then json_type(raw_text) end = 'OBJECT', false)"
+        raw_text = f"case when {is_object} then json_merge_patch(raw_text, {without})::varchar end"
     return connection.execute(
         f"""
         insert into ingest.quarantine by name
@@ -790,7 +797,7 @@ def _insert_quarantine(
         )
         select
             {quote_text(arrival.file_id)} as file_id, ? as kind, ? as feed, ? as file_name,
-            _record_number as record_number, line_number, column_name, reason_code, message, raw_text,
+            _record_number as record_number, line_number, column_name, reason_code, message, {raw_text} as raw_text,
             at_risk_amount, at_risk_currency, ?::timestamp as loaded_at
         from refused_records left join ({plan.records}) as file_records using (_record_number)
         where {condition}

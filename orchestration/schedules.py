@@ -95,9 +95,11 @@ def load_history() -> None:
 
 
 def month_of(path: Path) -> str:
-    """The first month in the file's name (2026-10, 2026-10-03, 20261003), else that of its last change, as 2026-10."""
-    for year, month in re.findall(r"(?<![0-9])(20[0-9]{2})[-_.]?(0[1-9]|1[0-2])(?![0-9]{3})", path.name):
-        return f"{year}-{month}"
+    """As 2026-10: the first month in the file's name, alone or as part of a day or an instant (2026-10, 2026-10-03,
+    20261003, 20261003120000), else that of its last change."""
+    found = re.search(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])(?:[-_.]?[0-3]\d(?:\d{4}|\d{6})?)?(?!\d)", path.name)
+    if found:
+        return f"{found[1]}-{found[2]}"
     return f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m}"
 
 

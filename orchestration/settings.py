@@ -89,9 +89,12 @@ def prepare_environment(home: Home) -> None:
     home.dagster.mkdir(parents=True, exist_ok=True)
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
     instance_settings = home.dagster / "dagster.yaml"
-    # Ours to bring up to date; a file that somebody else wrote stays.
-    if not instance_settings.exists() or instance_settings.read_text().startswith(DAGSTER_YAML.splitlines()[0]):
-        instance_settings.write_text(DAGSTER_YAML)
+    written = instance_settings.read_text() if instance_settings.exists() else None
+    # Ours to bring up to date, at one blow, for another run may read it; a file that somebody else wrote stays.
+    if written is None or (written != DAGSTER_YAML and written.startswith(DAGSTER_YAML.splitlines()[0])):
+        prepared = instance_settings.with_suffix(f".{os.getpid()}")
+        prepared.write_text(DAGSTER_YAML)
+        prepared.replace(instance_settings)
     os.environ.update(
         TOLLGATE_HOME=str(home.root),
         TOLLGATE_WAREHOUSE=str(home.warehouse),

@@ -171,7 +171,8 @@ TEXTS = (
 )
 NUMBERS = (Number("1.10"), Number("12345678901234567890"), Number("0.0000010"))
 OF_JSON = (*NUMBERS[:1], *TEXTS[:4], *NUMBERS[1:2], True, *NUMBERS[2:], *TEXTS[4:6], ["a", {}])
-OF_A_WORKBOOK = ("+41-79", 40, 0.1 + 0.2, *TEXTS[1:4], datetime.date(2026, 11, 1), 1e-05, "0012.5000", *TEXTS[4:6])
+OF_A_WORKBOOK = (" +41-79", 40, 0.1 + 0.2, *TEXTS[1:4], datetime.date(2026, 11, 1), 1e-05, "0012.5000", *TEXTS[4:6])
+SUMMED = ("1.1750", "-0.5", "12.000001")
 OF_PARQUET = (*TEXTS[:3], Decimal("1.1000"), 40, True, datetime.datetime(2026, 10, 1, 3, 0, 29, 476000))
 STEMS = ("acme_USD_2026-10-01", "123456789012_acme")
 SHEETS = ("Rates Mobile", "Rates Landline", "Cover")
@@ -197,7 +198,7 @@ def value(feed: Feed, sample: Sample, values: dict[str, tuple], row: int, place:
     """Any value but a blank one; a column that is added up holds numbers, and one of Parquet is of one type."""
     name = feed.columns[place].name if place < len(feed.columns) else ""
     if name in dict(feed.control_totals).values():
-        return ("1.1750", "-0.5", "12.000001")[row].replace(".", feed.decimal_mark)
+        return SUMMED[row].replace(".", feed.decimal_mark)
     choice = values.get(sample.format, TEXTS)
     if sample.format == "parquet":
         found = choice[place % len(choice)]
@@ -1262,13 +1263,37 @@ def quiet(label: str, examples: int) -> Callable[[Callable], Callable]:
 @each([sample for sample in [*GENERATED, *REAL] if sample.format != "xls"])
 def test_no_record_is_lost_however_a_file_is_damaged(sample: Sample):
 
-    @quiet(f"{sample.feed.name} {sample.file_name}", EXAMPLES)
+    # What only a declaration of this file stands for has no other sample.
+    examples = EXAMPLES if sample.feed in DECLARED else 5 * EXAMPLES
+
+    @quiet(f"{sample.feed.name} {sample.file_name}", examples)
     @given(data=st.data())
     def damaged(data: st.DataObject) -> None:
         file_name, content = Damage(sample, data).applied()
         check_whole(sample, file_name, content)
 
     damaged()
+
+
+@each([sample for sample in GENERATED if sample.feed.control_totals])
+def test_a_file_that_does_not_add_up_to_its_own_totals_fails_whole(sample: Sample):
+    lines = sample.content.splitlines(keepends=True)
+    others = []
+    for number in range(len(lines) - len(sample.feed.trailer) - 3, len(lines) - len(sample.feed.trailer)):
+        others += [b"".join([*lines[:number], line, *lines[number + 1 :]]) for line in (b"", 2 * lines[number])]
+    for amount in SUMMED:
+        written = amount.replace(".", sample.feed.decimal_mark).encode()
+        assert sample.content.count(written) == 1
+        others.append(sample.content.replace(written, written[:-1] + b"7"))
+    for other in others:
+        assert [line["outcome"] for line in check_whole(sample, content=other).ledger] == ["failed"]
+
+
+@each([sample for sample in GENERATED if sample.format == "fixed_width"])
+def test_a_line_that_ends_anywhere_is_one_record(sample: Sample):
+    lines = sample.content.splitlines()
+    for length in range(1, len(lines[1])):
+        check_whole(sample, content=b"\n".join([lines[0], lines[1][:length], *lines[2:]]))
 
 
 @pytest.mark.parametrize(

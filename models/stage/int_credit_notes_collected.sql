@@ -1,4 +1,5 @@
--- One row per credit note and cause of every feed that settles (dbt_project.yml lists them), readable or refused.
+-- One row per row of a credit note of every feed that settles (dbt_project.yml lists them), readable or
+-- refused.
 {% for feed in var('feeds')['credit_notes'] %}
     select
         feed,

@@ -1,5 +1,5 @@
--- One row per row of a credit note, judged against everything that landed: a note that two feeds bring is money only
--- once (the feed that brought it last counts, whole), and a note waits until its invoice is known.
+-- One row per row of a credit note, judged against everything that landed: a note that two feeds bring is
+-- money only once (the feed that brought it last counts, whole), and a note waits until its invoice is known.
 with
 
 notes_ranked as (
@@ -8,7 +8,7 @@ notes_ranked as (
         *,
         first_value(feed) over (
             partition by carrier_id, credit_note_number, refusal_reason is null
-            order by loaded_at desc, feed
+            order by loaded_at desc, feed asc
         ) as last_feed
     from {{ ref('int_credit_notes_collected') }}
 

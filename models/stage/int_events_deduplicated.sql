@@ -1,7 +1,7 @@
 -- One row per event: the last final word on it. At-least-once feeds repeat events; the source's own key and
--- the feed say which copies are the same event. A final status beats a provisional one, however late the
--- provisional one comes (pending, then unknown); of equals the one received last counts. A vendor's price that
--- came with an earlier or a later copy is kept. Copies are counted, so that nothing vanishes unseen.
+-- the feed say which copies are the same event. A final status beats a provisional one (unknown, pending),
+-- however late that one comes; of equals the one received last counts. A vendor's price of another
+-- copy is kept, with its currency. Copies are counted, so that nothing vanishes unseen.
 with
 
 records_numbered as (
@@ -59,7 +59,7 @@ events_deduplicated as (
         file_id,
         record_number,
         quantity,
-        case when vendor_amount is null then last_vendor_amount else vendor_amount end as vendor_amount,
+        coalesce(vendor_amount, last_vendor_amount) as vendor_amount,
         record_count,
         coalesce(least_quantity != most_quantity or first_status != last_status, false) as is_restated,
         started_at,

@@ -11,7 +11,7 @@ of a known shape needs a YAML file and no Python. Every key; only the first five
     columns:                        # name in the file -> filled (never blank), present (in the file), optional
       Call ID as call_id: filled    # `as` gives the column of the raw table another name than its snake case
     extra: [Agent]                  # known columns that nobody reads: kept as JSON in _extra_columns; `any`: all
-    dropped: [body]                 # columns that are never kept, e.g. what customers wrote
+    dropped: [body]                 # columns that are never kept, not even in quarantine: what customers wrote
     folder: acme                    # several feeds may read one folder, as the sheets of one workbook need
     file_name_pattern: '(?P<carrier_id>.+)_.*'   # its named groups become columns
     expected_every_hours: 24        # how often a file should come; without it nobody is reminded
@@ -28,8 +28,8 @@ of a known shape needs a YAML file and no Python. Every key; only the first five
     control_totals: {calls: records}             # a named group -> `records`, or the column that adds up to it
 
     decimal_mark: ","               # of every number; values stay text, staging reads them by it
-    time_zone: Europe/Rome          # of every time that has no offset of its own
-    phone_numbers: {calling_code: "39", national_prefix: "0", international_prefix: "00"}
+    time_zone: Europe/Berlin        # of every time that has no offset of its own
+    phone_numbers: {calling_code: "49", national_prefix: "0", international_prefix: "00"}
     money: {amount: Price, currency: Unit, sign: negative}   # negative: what you pay is written below zero
 """
 

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 from xml.etree.ElementTree import Element, ParseError
@@ -113,7 +114,7 @@ def body(feed: Feed, part: Part, scratch: Path) -> Body:
     if source.stat().st_size == 0:
         raise UnreadableFile(f"{part.label}: the file is empty (0 bytes). Drop it again with its content.")
     if file_format == "excel":
-        return Body(part, _sheet_as_csv(source, part, scratch), "csv", found)
+        return Body(part, _sheet_as_csv(feed, source, part, scratch), "csv", found)
     if file_format in ("json", "xml"):
         convert = _json_records if file_format == "json" else _xml_records
         target = scratch / "records.jsonl"
@@ -209,7 +210,7 @@ def _workbook(path: Path | None, part: Part) -> CalamineWorkbook:
         raise UnreadableFile(f"{part.label}: not readable as a workbook ({error}). Drop a whole copy.") from error
 
 
-def _sheet_as_csv(source: Path, part: Part, scratch: Path) -> Path:
+def _sheet_as_csv(feed: Feed, source: Path, part: Part, scratch: Path) -> Path:
     """A sheet as comma-separated text, one record per row, so that line numbers are those of the sheet."""
     target = scratch / "sheet.csv"
     try:
@@ -220,18 +221,22 @@ def _sheet_as_csv(source: Path, part: Part, scratch: Path) -> Path:
     with target.open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
         for row in rows:
-            cells = [_cell(value) for value in row]
+            cells = [_cell(value, feed.decimal_mark) for value in row]
             # A blank row is a blank line, not a row of empty values.
             writer.writerow(cells + [""] * (width - len(cells)) if any(cells) else [])
     return target
 
 
-def _cell(value: Any) -> str:
-    """A cell as the text that a person would have typed: a prefix stored as the number 44.0 is `44`."""
+def _cell(value: Any, decimal_mark: str) -> str:
+    """A cell as the text that a person would have typed: a prefix stored as the number 44.0 is `44`.
+
+    A workbook's numbers have no decimal mark; they get that of the feed, as its cells of text have it.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.{SIGNIFICANT_DIGITS}g}" if not value.is_integer() else f"{value:.0f}"
+        text = f"{value:.0f}" if value.is_integer() else f"{Decimal(f'{value:.{SIGNIFICANT_DIGITS}g}'):f}"
+        return text.replace(".", decimal_mark)
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, datetime.date | datetime.time):

@@ -170,6 +170,5 @@ records_read as (
 
 select
     *,
-    coalesce({{ usage_refusal_reason() }}, case when carrier_id is null then 'route_unknown' end)
-        as refusal_reason
+    {{ usage_refusal_reason(needs_route=true) }} as refusal_reason
 from records_read

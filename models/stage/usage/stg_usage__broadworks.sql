@@ -99,7 +99,6 @@ select
     *,
     coalesce(
         case when record_type in ('Start', 'End') then 'mark_of_the_file' end,
-        {{ usage_refusal_reason() }},
-        case when carrier_id is null then 'route_unknown' end
+        {{ usage_refusal_reason(needs_route=true) }}
     ) as refusal_reason
 from records_read

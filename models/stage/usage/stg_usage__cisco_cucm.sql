@@ -90,7 +90,6 @@ select
     coalesce(
         -- The server writes the types of the columns under their names.
         case when cdr_record_type = 'INTEGER' then 'line_of_column_types' end,
-        {{ usage_refusal_reason() }},
-        case when carrier_id is null then 'route_unknown' end
+        {{ usage_refusal_reason(needs_route=true) }}
     ) as refusal_reason
 from records_read

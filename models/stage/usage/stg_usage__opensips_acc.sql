@@ -120,7 +120,6 @@ select
     *,
     coalesce(
         case when is_without_invite then 'invite_missing' end,
-        {{ usage_refusal_reason() }},
-        case when carrier_id is null then 'route_unknown' end
+        {{ usage_refusal_reason(needs_route=true) }}
     ) as refusal_reason
 from calls_read
