@@ -223,7 +223,7 @@ def load_feed(
     clock: Callable[[], datetime] = utc_now,
     is_wanted: Callable[[Path], bool] = lambda path: True,
 ) -> FeedLoad:
-    """Loads each wanted file of the feed that is not loaded yet, in the order of their names.
+    """Loads each wanted file of the feed that is not loaded yet, in the order in which they were written.
 
     A file that fails is recorded and does not stop the others; the next call tries it again. One that changes while
     it is watched is left for the next call. Raises LandingMissing where there is no such folder; a feed without files
@@ -237,7 +237,8 @@ def load_feed(
     prepare(connection, (feed,))
     known = _known_files(connection, feed)
     claimed, left_alone = _sort_out(feed, landing / feed.folder)
-    wanted = [path for path in claimed if is_wanted(path)]
+    # The file written last is loaded last: of two versions it is the one that counts.
+    wanted = sorted((path for path in claimed if is_wanted(path)), key=_written_at)
     growing = _still_growing(wanted)
     loads = tuple(
         load
@@ -380,6 +381,10 @@ def _sort_out(feed: Feed, folder: Path) -> tuple[list[Path], list[Path]]:
     return claimed, [path for path in _visible(folder) if path not in claimed]
 
 
+def _written_at(path: Path) -> tuple[int, str]:
+    return (path.stat().st_mtime_ns if path.exists() else 0, path.name)
+
+
 def _still_growing(paths: list[Path]) -> dict[Path, FileLoad]:
     """Files that change while they are watched. Only those that changed a moment ago are watched at all."""
     quiet = settings.quiet_seconds()
@@ -413,7 +418,13 @@ def _known_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> set[tuple
     return set(
         connection.execute(
             """
-            select file_name, size_bytes, modified_at from ingest.files where kind = ? and feed = ? group by all
+            with newest as (
+                select * from ingest.files where kind = ? and feed = ?
+                qualify 1 = row_number() over (
+                    partition by file_name, part_name order by loaded_at desc, file_version desc
+                )
+            )
+            select file_name, size_bytes, modified_at from newest group by all
             having bool_and(outcome in ('loaded', 'duplicate')) and count(*) >= max(coalesce(part_count, 1))
             """,
             [feed.kind, feed.feed],
@@ -436,6 +447,7 @@ class _Arrival:
     started_seconds: float
     part_count: int = 1
     bytes_hash: str = ""
+    return_number: int = 0
 
     @property
     def label(self) -> str:
@@ -443,8 +455,9 @@ class _Arrival:
 
     @property
     def file_id(self) -> str:
-        """Stable: the same for the same feed, name and bytes."""
-        identity = "\0".join((self.feed.name, self.label, self.bytes_hash))
+        """Stable: the same for the same feed, name and bytes, unless another version came in between."""
+        returned = (f"returned {self.return_number}",) if self.return_number else ()
+        identity = "\0".join((self.feed.name, self.label, self.bytes_hash, *returned))
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def require_unchanged(self) -> None:
@@ -464,17 +477,22 @@ def _load_unless_known(
     known: set[tuple[str, int, datetime]],
 ) -> list[FileLoad]:
     try:
+        path.name.encode()
         signature = _signature(path)
     except FileNotFoundError:
         return [FileLoad(path.name, "failed", message=f"{path.name}: it was taken away before it was read")]
+    except UnicodeEncodeError:
+        name = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return [FileLoad(name, "failed", message=f"{name}: its name is not UTF-8. Rename the file.")]
     if signature in known:
         return [FileLoad(path.name, "skipped")]
     _, size_bytes, modified_at = signature
     arrival = _Arrival(feed, Part(path), size_bytes, modified_at, clock(), time.monotonic())
     try:
         parts = unpacking.parts(feed, path)
-    except (UnreadableFile, OSError) as error:
+    except Exception as error:
         return [_note_failure(connection, arrival, error)]
+    _forget_failures_of_parts_that_are_gone(connection, feed, path, parts)
     arrival = replace(arrival, part_count=len(parts))
     return [
         _load_part(connection, replace(arrival, part=part, loaded_at=clock(), started_seconds=time.monotonic()))
@@ -488,7 +506,7 @@ def _load_part(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> File
             body = unpacking.body(arrival.feed, arrival.part, Path(scratch))
             arrival = replace(arrival, bytes_hash=body.content_hash or _hash(body.path))
             return _load_body(connection, arrival, body, Path(scratch))
-    except (UnreadableFile, OSError, duckdb.Error) as error:
+    except Exception as error:  # whatever a file does to a library, the other files go on
         return _note_failure(connection, arrival, error)
     finally:
         connection.execute("drop table if exists temp.incoming; drop table if exists temp.records_across_lines")
@@ -496,8 +514,11 @@ def _load_part(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> File
 
 def _load_body(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, body: Body, scratch: Path) -> FileLoad:
     feed = arrival.feed
-    if _is_loaded(connection, arrival.file_id):
+    if _is_newest_version(connection, arrival):
         return _touch(connection, arrival)
+    if _is_loaded(connection, arrival.file_id):
+        # An earlier version comes back after another one: it counts again, so it is a version of its own.
+        arrival = replace(arrival, return_number=_version(connection, arrival))
     at_once = readers.read_at_once(connection, feed, body, scratch)
     if at_once is None:
         seen = readers.survey(feed, body)
@@ -526,18 +547,47 @@ def _is_loaded(connection: duckdb.DuckDBPyConnection, file_id: str) -> bool:
     return found.fetchone() is not None
 
 
+def _is_newest_version(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> bool:
+    """Is this what came last under the file's name, and is it loaded?"""
+    newest = connection.execute(
+        """
+        select file_id, content_hash, outcome from ingest.files
+        where kind = ? and feed = ? and file_name = ? and part_name is not distinct from ? and outcome <> 'failed'
+        order by loaded_at desc, file_version desc limit 1
+        """,
+        [arrival.feed.kind, arrival.feed.feed, arrival.part.landed.name, arrival.part.inner_name],
+    ).fetchone()
+    return newest is not None and newest[0] == arrival.file_id
+
+
+def _forget_failures_of_parts_that_are_gone(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, path: Path, parts: list[Part]
+) -> None:
+    with transaction(connection):
+        connection.execute(
+            """
+            delete from ingest.files where kind = ? and feed = ? and file_name = ? and outcome = 'failed'
+                and part_name is not null and not list_contains(?::varchar[], part_name)
+            """,
+            [feed.kind, feed.feed, path.name, [part.inner_name for part in parts if part.inner_name]],
+        )
+
+
 def _touch(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> FileLoad:
     """The same file was written again: its new time spares the next look into it."""
     with transaction(connection):
         connection.execute(
-            "update ingest.files set modified_at = ?, size_bytes = ? where file_id = ?",
-            [arrival.modified_at, arrival.size_bytes, arrival.file_id],
+            "update ingest.files set modified_at = ?, size_bytes = ?, part_count = ? where file_id = ?",
+            [arrival.modified_at, arrival.size_bytes, arrival.part_count, arrival.file_id],
         )
     return FileLoad(arrival.label, "skipped")
 
 
 def _note_failure(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, error: Exception) -> FileLoad:
-    told = str(error) if isinstance(error, UnreadableFile) else f"{arrival.label}: {error}"
+    told = str(error)
+    if not isinstance(error, UnreadableFile):
+        expected = isinstance(error, OSError | duckdb.Error)
+        told = f"{arrival.label}: {error}" if expected else f"{arrival.label}: {type(error).__name__}: {error}"
     message = told if len(told) <= MESSAGE_CHARACTERS else f"{told[:MESSAGE_CHARACTERS]} ..."
     load = FileLoad(arrival.label, "failed", message=message)
     with transaction(connection):
@@ -546,11 +596,16 @@ def _note_failure(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, erro
 
 
 def _loaded_twin(connection: duckdb.DuckDBPyConnection, feed: Feed, content_hash: str) -> tuple[str, str] | None:
-    """Id and name of the file of this feed that brought the same content."""
+    """Id and name of the file of this feed that brought the same content and is still the newest of its name."""
     return connection.execute(
         """
-        select file_id, concat_ws('/', file_name, part_name) from ingest.files
-        where kind = ? and feed = ? and content_hash = ? and outcome = 'loaded'
+        with newest as (
+            select * from ingest.files where kind = ? and feed = ? and outcome <> 'failed'
+            qualify 1 = row_number() over (
+                partition by file_name, part_name order by loaded_at desc, file_version desc
+            )
+        )
+        select file_id, concat_ws('/', file_name, part_name) from newest where content_hash = ? and outcome = 'loaded'
         """,
         [feed.kind, feed.feed, content_hash],
     ).fetchone()
@@ -670,6 +725,11 @@ def _compare_totals(
         compared[name] = {"stated": stated_text, "found": f"{found.normalize():f}"}
         if stated == found:
             continue
+        if stated is None:
+            raise UnreadableFile(
+                f"{arrival.label}: its control total {name} says {stated_text!r}, which is no number with the "
+                f"decimal mark {arrival.feed.decimal_mark!r}. Correct the pattern in {arrival.feed.declaration.name}."
+            )
         what = "records" if adds_up == RECORDS else f"the sum of {adds_up}"
         difference = f"its control total {name} says {stated_text}, {what} is {found.normalize():f}"
         if not is_partial:
@@ -920,7 +980,10 @@ def _replay_file(
             arrival = _Arrival(feed, part, size_bytes, modified_at, clock(), time.monotonic())
             body = unpacking.body(feed, part, Path(scratch))
             arrival = replace(arrival, bytes_hash=body.content_hash or _hash(body.path))
-            if arrival.file_id != file_id:
+            versions = _version(connection, arrival)
+            returns = [replace(arrival, return_number=number) for number in range(versions + 1)]
+            arrival = next((version for version in returns if version.file_id == file_id), None)
+            if arrival is None:
                 raise UnreadableFile(f"{label}: it is another version than the one with records in quarantine")
             plan = readers.plan(connection, feed, body, readers.survey(feed, body), Path(scratch))
             if plan.record_count != record_count:
@@ -930,7 +993,7 @@ def _replay_file(
                 )
             _read_incoming(connection, arrival, plan)
             return _move_out_of_quarantine(connection, arrival, plan)
-    except (UnreadableFile, OSError, duckdb.Error) as error:
+    except Exception as error:  # whatever a file does to a library, the other files go on
         return Replay(feed, label, message=str(error))
     finally:
         connection.execute("drop table if exists temp.incoming; drop table if exists temp.records_across_lines")
@@ -955,13 +1018,17 @@ def _move_out_of_quarantine(connection: duckdb.DuckDBPyConnection, arrival: _Arr
                 f"{arrival.label}: of {waiting_count} quarantined records {loaded} would be loaded and {left} stay. "
                 f"Nothing of it is moved."
             )
+        arrival.require_unchanged()
+        totals, difference = _compare_totals(connection, arrival, plan, left)
+        new_columns = _new_columns(connection, arrival.feed) if plan.new_columns is None else plan.new_columns
+        load = FileLoad(arrival.label, "loaded", plan.record_count - left, left, difference)
+        load = _told(connection, arrival, load, new_columns)
         connection.execute(
             """
-            update ingest.files set loaded_count = loaded_count + ?, quarantined_count = ?, message = case
-                when ? > 0 then ? end
+            update ingest.files set loaded_count = ?, quarantined_count = ?, control_totals = ?, message = ?
             where file_id = ?
             """,
-            [loaded, left, left, f"{arrival.label}: {left} records are still in quarantine", arrival.file_id],
+            [load.loaded_count, left, totals, load.message, arrival.file_id],
         )
     return Replay(arrival.feed, arrival.label, loaded, left)
 

@@ -120,7 +120,7 @@ def _sensor_of(kind: str) -> dg.SensorDefinition:
         if not files:
             return dg.SkipReason(f"{folder} holds no files")
         newest = max(file.stat().st_mtime for file in files)
-        if time.time() - newest < SETTLED_SECONDS:
+        if 0 <= time.time() - newest < SETTLED_SECONDS:
             return dg.SkipReason("a file changed a moment ago; waiting until it is complete")
         state = _fingerprint(files, folder)
         if state == context.cursor:

@@ -2,18 +2,6 @@
 -- money only once (the feed that brought it last counts, whole), and a note waits until its invoice is known.
 with
 
-notes_ranked as (
-
-    select
-        *,
-        first_value(feed) over (
-            partition by carrier_id, credit_note_number, refusal_reason is null
-            order by loaded_at desc, feed asc
-        ) as last_feed
-    from {{ ref('int_credit_notes_collected') }}
-
-),
-
 invoices as (
 
     select distinct
@@ -25,31 +13,55 @@ invoices as (
 
 ),
 
+notes_matched as (
+
+    select
+        notes.*,
+        coalesce(
+            notes.refusal_reason,
+            case when invoices.invoice_number is null then 'invoice_unknown_in_this_currency' end
+        ) as own_refusal_reason
+    from {{ ref('int_credit_notes_collected') }} as notes
+    left join invoices
+        on
+            notes.carrier_id = invoices.carrier_id
+            and notes.invoice_number = invoices.invoice_number
+            and notes.credit_currency = invoices.invoice_currency
+
+),
+
+-- A copy that cannot count takes nothing from one that can.
+notes_ranked as (
+
+    select
+        *,
+        first_value(feed) over (
+            partition by carrier_id, credit_note_number, own_refusal_reason is null
+            order by loaded_at desc, feed asc
+        ) as last_feed
+    from notes_matched
+
+),
+
 credit_notes_judged as (
 
     select
-        notes_ranked.feed,
-        notes_ranked.carrier_id,
-        notes_ranked.credit_note_number,
-        notes_ranked.invoice_number,
-        notes_ranked.cause,
-        notes_ranked.credit_currency,
+        feed,
+        carrier_id,
+        credit_note_number,
+        invoice_number,
+        cause,
+        credit_currency,
         case
-            when notes_ranked.refusal_reason is not null then notes_ranked.refusal_reason
-            when notes_ranked.feed != notes_ranked.last_feed then 'credit_note_in_another_feed'
-            when invoices.invoice_number is null then 'invoice_unknown_in_this_currency'
+            when own_refusal_reason is not null then own_refusal_reason
+            when feed != last_feed then 'credit_note_in_another_feed'
         end as refusal_reason,
-        notes_ranked.credit_amount,
-        notes_ranked.issue_date,
-        notes_ranked.loaded_at,
-        notes_ranked.file_id,
-        notes_ranked.record_number
+        credit_amount,
+        issue_date,
+        loaded_at,
+        file_id,
+        record_number
     from notes_ranked
-    left join invoices
-        on
-            notes_ranked.carrier_id = invoices.carrier_id
-            and notes_ranked.invoice_number = invoices.invoice_number
-            and notes_ranked.credit_currency = invoices.invoice_currency
 
 )
 

@@ -1,11 +1,11 @@
 -- One row per record of a file that was read but not understood. With ingest.quarantine (rows that could not
 -- even be read) this is everything that landed and does not settle.
-{% set nothing = ['cast(null as decimal(18, 8))', 'cast(null as string)'] %}
+{% set nothing = ['cast(null as ' ~ exact_amount() ~ ')', 'cast(null as string)'] %}
 {% set collected = {
-    'usage': ['int_events_collected', 'vendor_amount', 'vendor_currency'],
+    'usage': ['int_events_collected', 'cast(vendor_amount as ' ~ exact_amount() ~ ')', 'vendor_currency'],
     'rate_decks': ['int_deck_rows_collected'] + nothing,
-    'carrier_invoices': ['int_invoice_lines_collected', 'cast(invoiced_amount as decimal(18, 8))', 'invoice_currency'],
-    'credit_notes': ['int_credit_notes_judged', 'cast(credit_amount as decimal(18, 8))', 'credit_currency'],
+    'carrier_invoices': ['int_invoice_lines_collected', 'cast(invoiced_amount as ' ~ exact_amount() ~ ')', 'invoice_currency'],
+    'credit_notes': ['int_credit_notes_judged', 'cast(credit_amount as ' ~ exact_amount() ~ ')', 'credit_currency'],
     'fx_rates': ['int_exchange_rates_collected'] + nothing,
 } %}
 

@@ -153,7 +153,7 @@ def survey(feed: Feed, body: Body, shape: Shape | None = None) -> Survey:
     if formed:
         formed.finish()
     return Survey(
-        content_hash=body.content_hash or digest.hexdigest(),
+        content_hash=body.identity(body.content_hash or digest.hexdigest()),
         byte_count=byte_count,
         line_count=text.line_count if text else 0,
         is_uniform=text.is_uniform if text else True,
@@ -442,7 +442,8 @@ def _plan_csv(file: _File) -> Plan:
 def _csv_at_once(file: _File) -> AtOnce | None:
     feed, dialect, encoding = file.feed, file.dialect, file.encoding
     is_single_bytes = all(len(mark.encode()) <= 1 for mark in (dialect.delimiter, dialect.quote))
-    if encoding not in ENCODINGS_OF_THE_ENGINE or dialect.multiline or feed.trailer or not is_single_bytes:
+    is_bare = not (dialect.multiline or feed.trailer or feed.control_totals)
+    if encoding not in ENCODINGS_OF_THE_ENGINE or not is_bare or not is_single_bytes:
         return None
     labels, skip = _header(file)
     if skip == 0 and _begins_with_byte_order_mark(file.body.path):
@@ -530,8 +531,8 @@ def _new_columns(feed: Feed, labels: Iterable[str]) -> tuple[str, ...]:
 
 def _declared_positions(file: _File, labels: tuple[str, ...]) -> dict[str, int]:
     """Raw column -> position in the file. Order, capitals and spaces of a header do not matter."""
-    names = [snake_case(label) for label in labels]
-    wanted = {column.name: snake_case(column.source_name) for column in file.feed.columns}
+    names = [_label_key(label) for label in labels]
+    wanted = {column.name: _label_key(column.source_name) for column in file.feed.columns}
     if not file.dialect.header and file.body.format == "csv":
         return {column.name: position for position, column in enumerate(file.feed.columns)}
     positions = {name: names.index(label) for name, label in wanted.items() if label in names}
@@ -550,6 +551,12 @@ def _declared_positions(file: _File, labels: tuple[str, ...]) -> dict[str, int]:
             f"{hint}Add it to the file, or correct {file.feed.declaration.name}."
         )
     return positions
+
+
+def _label_key(label: str) -> str:
+    """A label as it is compared: capitals and spaces do not matter, letters of any script and `$` or `€` do."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", label)
+    return re.sub(r"[^\w$€£¥%#]+", "_", words).strip("_").casefold()
 
 
 def _unique(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -754,6 +761,12 @@ def _parquet(file: _File) -> tuple[AtOnce, str, str, str]:
     labels = tuple(name for name, *_ in columns)
     texts = [_parquet_text(name, data_type) for name, data_type, *_ in columns]
     positions = _declared_positions(file, labels)
+    floats = [name for name, position in positions.items() if columns[position][1] in ("FLOAT", "DOUBLE")]
+    if floats:
+        raise UnreadableFile(
+            f"{file.label}: {', '.join(floats)} is a column of floats, which do not hold what was meant. "
+            f"Write it as DECIMAL or as text."
+        )
     values = {name: f"nullif({texts[position]}, '')" for name, position in positions.items()}
     unknown = _undeclared(file, labels, positions)
     extra = _json_object({label: texts[i] for i, label in unknown.items()})
@@ -791,8 +804,10 @@ def _plan_fixed_width(file: _File) -> Plan:
     _require_all_lines(file, source, skip, trailer.line_count)
     records = _numbered_lines(source, skip)
     places = file.feed.fixed_width
-    # The last column may be cut off by a sender who trims blanks; a line that ends before it begins is no record.
-    shortest = places[-1][1]
+    # A sender may trim the blanks at a line's end, and then the last column is optional; else the line was cut.
+    name, first, width = places[-1]
+    is_trimmed = any(column.name == name and column.rule == "optional" for column in file.feed.columns)
+    shortest = first if is_trimmed else first + width - 1
     is_readable = f"length(raw_text) >= {shortest}"
     record_count, readable_count = file.one(f"select count(*), count(*) filter (where {is_readable}) from ({records})")
     values = {name: _characters(first, width) for name, first, width in places}
@@ -813,7 +828,7 @@ def _plan_fixed_width(file: _File) -> Plan:
                 'line_too_short' as reason_code,
                 length(raw_text) || ' characters, expected at least {shortest}' as message
             from ({records}) where not {is_readable}""",
-        new_columns=(),
+        new_columns=() if file.feed.extra == ANY else None,
         totals=_control_totals(file),
     )
 
@@ -941,8 +956,11 @@ def _rewritten(file: _File) -> tuple[Path, _Trailer]:
 
 
 def _without_trailer(file: _File, tail: str) -> tuple[str, _Trailer]:
-    lines = tail.rstrip("\n").split("\n")
-    blank_count = len(tail) - len(tail.rstrip("\n")) - tail.endswith("\n")
+    lines = tail.removesuffix("\n").split("\n")
+    line_count = len(lines)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    blank_count = line_count - len(lines)
     patterns = file.feed.trailer
     if len(lines) < len(patterns):
         raise UnreadableFile(f"{file.label}: it lacks the trailer that {file.feed.declaration.name} declares.")

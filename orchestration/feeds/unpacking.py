@@ -80,6 +80,12 @@ class Body:
     def label(self) -> str:
         return self.part.label
 
+    def identity(self, bytes_hash: str) -> str:
+        """What makes two bodies the same content: their bytes and what their names say, such as carrier and day."""
+        if not self.found:
+            return bytes_hash
+        return hashlib.sha256(f"{bytes_hash}{json.dumps(self.found, sort_keys=True)}".encode()).hexdigest()
+
 
 def parts(feed: Feed, landed: Path) -> list[Part]:
     """What the feed reads of one landed file. Raises UnreadableFile for a damaged zip or workbook."""
@@ -164,8 +170,11 @@ def _members(landed: Path) -> list[str]:
     try:
         with zipfile.ZipFile(landed) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, *GZIP_ERRORS, OSError) as error:
         raise UnreadableFile(f"{landed.name}: not readable as a zip ({error}). Drop a whole copy.") from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UnreadableFile(f"{landed.name}: it holds {', '.join(twice)} more than once. Drop its files unpacked.")
     return [name for name in names if not any(step.startswith((".", "__MACOSX")) for step in name.split("/"))]
 
 
@@ -177,7 +186,7 @@ def _extracted(part: Part, scratch: Path) -> Path:
             shutil.copyfileobj(member, copy, 1 << 20)
     except RuntimeError as error:
         raise UnreadableFile(f"{part.label}: the zip asks for a password. Drop it unpacked.") from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, *GZIP_ERRORS, OSError) as error:
         raise UnreadableFile(f"{part.label}: the zip is damaged or cut short ({error}). Drop a whole copy.") from error
     return target
 
@@ -206,7 +215,7 @@ def _workbook(path: Path | None, part: Part) -> CalamineWorkbook:
             return CalamineWorkbook.from_path(str(path))
         with zipfile.ZipFile(part.landed) as archive, archive.open(part.inner) as member:
             return CalamineWorkbook.from_filelike(member)
-    except (CalamineError, zipfile.BadZipFile, RuntimeError, OSError) as error:
+    except (CalamineError, zipfile.BadZipFile, RuntimeError, *GZIP_ERRORS, OSError) as error:
         raise UnreadableFile(f"{part.label}: not readable as a workbook ({error}). Drop a whole copy.") from error
 
 

@@ -13,7 +13,8 @@ fx_rates as (
         upper(trim(base_currency)) as base_currency,
         upper(trim(quote_currency)) as quote_currency,
         trim(source) as rate_source,
-        try_cast(rate as decimal(18, 8)) as fx_rate,
+        {{ parse_decimal('rate') }} as fx_rate,
+        {{ parse_decimal('rate', type='decimal(38, 18)') }} as rate_written,
         try_cast(rate_date as date) as rate_date,
         _loaded_at as loaded_at,
         _file_id as file_id,
@@ -30,6 +31,8 @@ select
     case
         when rate_date is null then 'rate_date_unreadable'
         when fx_rate is null or fx_rate <= 0 then 'rate_unreadable'
+        -- A ninth decimal would be rounded away unseen.
+        when rate_written != fx_rate then 'rate_has_more_than_8_decimals'
         when base_currency is null or base_currency != '{{ var("fx_base_currency") }}'
             then 'base_currency_not_supported'
         -- The base stands in the rates already, once; a second row would convert every amount twice.

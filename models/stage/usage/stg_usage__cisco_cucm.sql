@@ -27,6 +27,8 @@ records_typed as (
         {{ parse_epoch('records.date_time_origination') }} as started_at,
         -- Zero where nobody answered.
         {{ parse_epoch("nullif(trim(records.date_time_connect), '0')") }} as connected_at,
+        -- An answer whose time cannot be read is still an answer: it is refused, and not free.
+        coalesce(trim(records.date_time_connect) not in ('', '0'), false) as is_connected,
         {{ parse_epoch('records.date_time_disconnect') }} as ended_at,
         -- Each side has a cause; the one that did not end the call has zero.
         coalesce(
@@ -55,14 +57,14 @@ records_read as (
         records.origin,
         records.destination,
         case
-            when records.connected_at is not null then 'answered'
+            when records.is_connected then 'answered'
             else {{ unanswered_status('records.cause') }}
         end as event_status,
         'second' as quantity_unit,
         cast(null as string) as vendor_currency,
         -- The column `duration` may count the ringing too; the times do not.
         case
-            when records.connected_at is not null
+            when records.is_connected
                 then {{ seconds_between('records.connected_at', 'records.ended_at') }}
             else 0
         end as quantity,

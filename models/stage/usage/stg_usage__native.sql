@@ -18,7 +18,7 @@ events_read as (
         lower(trim(status)) as event_status,
         lower(trim(quantity_unit)) as quantity_unit,
         cast(null as string) as vendor_currency,
-        try_cast(quantity as decimal(18, 3)) as quantity,
+        {{ parse_decimal('quantity', type='decimal(18, 3)') }} as quantity,
         cast(null as decimal(18, 8)) as vendor_amount,
         {{ parse_instant('started_at') }} as started_at,
         {{ parse_instant('received_at') }} as received_at,
