@@ -634,7 +634,8 @@ def _load_at_once(
         loaded_count = _insert_rows(connection, arrival, f"({at_once.rows})", "_record_number", judged=False)
         seen = survey()
         record_count = seen.record_count if at_once.shape else at_once.record_count
-        if loaded_count != record_count or _loaded_twin(connection, feed, seen.content_hash):
+        is_all = seen.byte_count > 0 and loaded_count == record_count
+        if not is_all or _loaded_twin(connection, feed, seen.content_hash):
             raise _NotVouchedFor
         if not seen.is_without_blanks and _lacks_values(connection, arrival):
             raise _NotVouchedFor

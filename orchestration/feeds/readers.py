@@ -312,14 +312,17 @@ class _ShapeSurvey:
         if b"\0" in lines:
             self._is_formed = False
             return
+        self._look_for_blanks(lines)
+        if self._is_plain(lines):
+            # The engine refuses a record with too few fields, so where the sum is right each one is.
+            line_count = lines.count(b"\n")
+            self._record_count += line_count
+            self._is_formed = lines.count(self._shape.delimiter) == line_count * (self._shape.field_count - 1)
+            return
         codes = np.frombuffer(lines, np.uint8)
         is_delimiter, is_end = codes == self._shape.delimiter[0], codes == ord("\n")
         delimiters, ends = np.flatnonzero(is_delimiter), np.flatnonzero(is_end)
-        # A field that begins with white space, or with what should end it, may be blank.
-        begins = (is_delimiter | is_end)[:-1] & (is_delimiter | (codes <= ord(" ")))[1:]
-        self._may_hold_blanks |= bool(begins.any()) or bool(is_delimiter[0]) or codes[0] <= ord(" ")
         if self._shape.quote and self._shape.quote in lines:
-            self._may_hold_blanks = True
             quotes = np.flatnonzero(codes == self._shape.quote[0])
             if not self._quotes_are_formed(codes, quotes, ends):
                 self._is_formed = False
@@ -330,6 +333,21 @@ class _ShapeSurvey:
         is_record = (lengths > 1) | ((lengths == 1) & (codes[np.maximum(ends - 1, 0)] != ord("\r")))
         self._record_count += int(is_record.sum())
         self._is_formed = bool((widths[is_record] == self._shape.field_count).all())
+
+    def _look_for_blanks(self, lines: bytes) -> None:
+        """A field that begins with white space, with a quote, or with what should end it, may be blank."""
+        codes = np.frombuffer(lines, np.uint8)
+        is_delimiter = codes == self._shape.delimiter[0]
+        is_blank = is_delimiter | (codes <= ord(" "))
+        if self._shape.quote:
+            is_blank |= codes == self._shape.quote[0]
+        begins = (is_delimiter | (codes == ord("\n")))[:-1] & is_blank[1:]
+        self._may_hold_blanks |= bool(is_blank[0]) or bool(begins.any())
+
+    def _is_plain(self, lines: bytes) -> bool:
+        """Neither quotes nor blank lines nor \\r: then counting says as much as looking at each line."""
+        has_quotes = self._shape.quote and self._shape.quote in lines
+        return not has_quotes and b"\n\n" not in lines and not lines.startswith(b"\n") and b"\r" not in lines
 
     def _quotes_are_formed(self, codes: np.ndarray, quotes: np.ndarray, ends: np.ndarray) -> bool:
         """Opening quotes begin a field, closing ones end it, and no line ends in between."""
@@ -479,8 +497,14 @@ def _header(file: _File) -> tuple[tuple[str, ...], int]:
             _read_preamble(file, text)
             if not dialect.header:
                 return tuple(column.source_name for column in file.feed.columns), len(preamble)
-            reader = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote or None, quoting=quoting)
-            labels = next((row for row in reader if row), None)
+            marks = {"delimiter": dialect.delimiter, "quotechar": dialect.quote or None, "quoting": quoting}
+            reader, labels, above = csv.reader(text, strict=True, **marks), None, 0
+            while labels == [] or labels is None:
+                above, labels = reader.line_num, next(reader, None)
+                if labels is None:
+                    break
+            if reader.line_num - above > 1 and not dialect.multiline:
+                raise UnreadableFile(f"{file.label}: the header is not readable: a quote is not closed in its line.")
     except csv.Error as error:
         raise UnreadableFile(f"{file.label}: the header is not readable: {error}.") from error
     except UnicodeError as error:

@@ -1,23 +1,23 @@
 """Unpacking: what lies inside a landed file, as bodies of text or Parquet that `readers.py` can read.
 
-Belongs here: the members of a zip, the sheets of a workbook, and turning a sheet into CSV, an envelope of JSON or
-an XML document into JSON Lines. Does not belong here: what a record is worth keeping (`readers.py`), the ledger.
+Belongs here: the members of a zip, the sheets of a workbook (`workbooks.py` reads them), and turning an envelope of
+JSON or an XML document into JSON Lines. Does not belong here: what a record is worth keeping (`readers.py`), the
+ledger.
 
 Libraries do the reading. A conversion is lossless: a value that no column declares goes along under its own name.
 """
 
-import csv
-import datetime
 import gzip
 import hashlib
 import json
 import re
 import shutil
+import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 from xml.etree.ElementTree import Element, ParseError
@@ -26,13 +26,13 @@ import ijson
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 from isal import igzip, igzip_lib, isal_zlib
-from python_calamine import CalamineError, CalamineWorkbook
 
-from orchestration.feeds import Column, Feed
+from orchestration.feeds import Column, Feed, workbooks
+from orchestration.feeds.workbooks import UnreadableWorkbook
 
 GZIP_ERRORS = (EOFError, zlib.error, isal_zlib.error, igzip_lib.IsalError, gzip.BadGzipFile)
-SIGNIFICANT_DIGITS = 15
-"""Of a number in a workbook. It is stored as a float, and a workbook keeps and shows no more digits than these."""
+# ijson's reader in C does not survive that Python refuses to convert an integer of more digits than this limit.
+sys.set_int_max_str_digits(0)
 
 
 class UnreadableFile(Exception):
@@ -198,59 +198,28 @@ def _sheets(feed: Feed, part: Part) -> list[Part]:
     """A workbook's declared sheets; any other file is one part."""
     if feed.format_of(part.file_name) != "excel":
         return [part]
-    workbook = _workbook(part.landed if part.inner is None else None, part)
-    names = [name for name in workbook.sheet_names if feed.sheets.fullmatch(name)]
+    with tempfile.TemporaryDirectory(prefix="tollgate-") as scratch:
+        source = _extracted(part, Path(scratch)) if part.inner else part.landed
+        try:
+            found = workbooks.sheet_names(source)
+        except UnreadableWorkbook as error:
+            raise UnreadableFile(f"{part.label}: not readable as a workbook ({error}). Drop a whole copy.") from error
+    names = [name for name in found if feed.sheets.fullmatch(name)]
     if not names:
         raise UnreadableFile(
             f"{part.label}: no sheet matches {feed.sheets.pattern} (`excel.sheets` of {feed.declaration.name}). "
-            f"The workbook has: {', '.join(workbook.sheet_names)}."
+            f"The workbook has: {', '.join(found)}."
         )
     return [Part(part.landed, part.inner, name) for name in names]
 
 
-def _workbook(path: Path | None, part: Part) -> CalamineWorkbook:
-    """An opened workbook: of a file or, for a member of a zip, of its bytes."""
-    try:
-        if path is not None:
-            return CalamineWorkbook.from_path(str(path))
-        with zipfile.ZipFile(part.landed) as archive, archive.open(part.inner) as member:
-            return CalamineWorkbook.from_filelike(member)
-    except (CalamineError, zipfile.BadZipFile, RuntimeError, *GZIP_ERRORS, OSError) as error:
-        raise UnreadableFile(f"{part.label}: not readable as a workbook ({error}). Drop a whole copy.") from error
-
-
 def _sheet_as_csv(feed: Feed, source: Path, part: Part, scratch: Path) -> Path:
-    """A sheet as comma-separated text, one record per row, so that line numbers are those of the sheet."""
     target = scratch / "sheet.csv"
     try:
-        rows = _workbook(source, part).get_sheet_by_name(part.sheet).to_python(skip_empty_area=False)
-    except CalamineError as error:
+        workbooks.write_sheet(source, part.sheet, feed.decimal_mark, target)
+    except UnreadableWorkbook as error:
         raise UnreadableFile(f"{part.label}: the sheet is not readable ({error}). Drop a whole copy.") from error
-    width = max((len(row) for row in rows), default=0)
-    with target.open("w", encoding="utf-8", newline="") as text:
-        writer = csv.writer(text, lineterminator="\n")
-        for row in rows:
-            cells = [_cell(value, feed.decimal_mark) for value in row]
-            # A blank row is a blank line, not a row of empty values.
-            writer.writerow(cells + [""] * (width - len(cells)) if any(cells) else [])
     return target
-
-
-def _cell(value: Any, decimal_mark: str) -> str:
-    """A cell as the text that a person would have typed: a prefix stored as the number 44.0 is `44`.
-
-    A workbook's numbers have no decimal mark; they get that of the feed, as its cells of text have it.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        text = f"{value:.0f}" if value.is_integer() else f"{Decimal(f'{value:.{SIGNIFICANT_DIGITS}g}'):f}"
-        return text.replace(".", decimal_mark)
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return str(value).replace("\r\n", "\n").replace("\r", "\n")
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------
