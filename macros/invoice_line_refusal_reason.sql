@@ -37,8 +37,3 @@
             then 'money_sign_flipped'
     end
 {%- endmacro %}
-
-{# A number to the last decimal that is written, to be compared with what is kept of it. #}
-{% macro number_written(text, decimal_mark="'.'") -%}
-    {{ parse_decimal(text, decimal_mark, 'decimal(38, 18)') }}
-{%- endmacro %}

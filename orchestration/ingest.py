@@ -25,7 +25,7 @@ import dagster as dg
 import duckdb
 
 from orchestration import feeds, settings
-from orchestration.feeds import ANY, RECORDS, Feed, readers, unpacking
+from orchestration.feeds import RECORDS, Feed, readers, unpacking
 from orchestration.feeds.unpacking import Body, Part, UnreadableFile
 from orchestration.resources import POOL, Warehouse
 from orchestration.sql import quote_name, quote_text, transaction
@@ -551,7 +551,7 @@ def _is_newest_version(connection: duckdb.DuckDBPyConnection, arrival: _Arrival)
     """Is this what came last under the file's name, and is it loaded?"""
     newest = connection.execute(
         """
-        select file_id, content_hash, outcome from ingest.files
+        select file_id from ingest.files
         where kind = ? and feed = ? and file_name = ? and part_name is not distinct from ? and outcome <> 'failed'
         order by loaded_at desc, file_version desc limit 1
         """,
@@ -674,8 +674,7 @@ def _load_with_care(
         arrival.require_unchanged()
         totals, difference = _compare_totals(connection, arrival, plan, quarantined_count)
         load = FileLoad(label, "loaded", loaded_count, quarantined_count, difference, control_totals=totals)
-        new_columns = _new_columns(connection, arrival.feed) if plan.new_columns is None else plan.new_columns
-        load = _told(connection, arrival, load, new_columns)
+        load = _told(connection, arrival, load, _new_columns(connection, arrival.feed, plan))
         _write_ledger(connection, arrival, seen.content_hash, load)
     return load
 
@@ -690,10 +689,10 @@ def _read_incoming(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, pla
         )
 
 
-def _new_columns(connection: duckdb.DuckDBPyConnection, feed: Feed) -> tuple[str, ...]:
-    """Keys of records that the feed does not know."""
-    if feed.extra == ANY:
-        return ()
+def _new_columns(connection: duckdb.DuckDBPyConnection, feed: Feed, plan: readers.Plan) -> tuple[str, ...]:
+    """Columns that the feed does not know: as the plan found them, else the keys of the records."""
+    if plan.new_columns is not None:
+        return plan.new_columns
     known = {*feed.extra, *(column.source_name.partition(".")[0] for column in feed.columns)}
     keys = connection.execute(
         "select distinct unnest(json_keys(_extra_columns)) from temp.incoming where _extra_columns is not null"
@@ -835,8 +834,9 @@ def _insert_quarantine(
     if feed.dropped:
         # What is dropped must not come in by the back door; of a text that cannot be taken apart nothing is kept.
         without = quote_text(json.dumps(dict.fromkeys(feed.dropped)))
-        is_object = "coalesce(case when json_valid(raw_text) then json_type(raw_text) end = 'OBJECT', false)"
-        raw_text = f"case when {is_object} then json_merge_patch(raw_text, {without})::varchar end"
+        raw_text = (
+            f"case when {readers.is_json_object('raw_text')} then json_merge_patch(raw_text, {without})::varchar end"
+        )
     return connection.execute(
         f"""
         insert into ingest.quarantine by name
@@ -1021,9 +1021,8 @@ def _move_out_of_quarantine(connection: duckdb.DuckDBPyConnection, arrival: _Arr
             )
         arrival.require_unchanged()
         totals, difference = _compare_totals(connection, arrival, plan, left)
-        new_columns = _new_columns(connection, arrival.feed) if plan.new_columns is None else plan.new_columns
         load = FileLoad(arrival.label, "loaded", plan.record_count - left, left, difference)
-        load = _told(connection, arrival, load, new_columns)
+        load = _told(connection, arrival, load, _new_columns(connection, arrival.feed, plan))
         connection.execute(
             """
             update ingest.files set loaded_count = ?, quarantined_count = ?, control_totals = ?, message = ?

@@ -34,15 +34,10 @@ class Landing(dg.ConfigurableResource):
         return settings.Home(Path(self.root))
 
 
-class Warehouse(dg.ConfigurableResource):
+class Warehouse(Landing):
     """The DuckDB file of one home. A run that asks for it waits until no other run holds it."""
 
-    root: str
     wait_seconds: int = 3600
-
-    @property
-    def home(self) -> settings.Home:
-        return settings.Home(Path(self.root))
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Warehouse"]:

@@ -32,6 +32,11 @@
     end
 {%- endmacro %}
 
+{# A number to the last decimal that is written, to be compared with what is kept of it. #}
+{% macro number_written(text, decimal_mark="'.'") -%}
+    {{ parse_decimal(text, decimal_mark, 'decimal(38, 18)') }}
+{%- endmacro %}
+
 {# A dialled number as E.164 digits. `declared` is the feed's row of stg_ingest__feeds: its prefixes say what a number without a plus
    means. A national number of a feed that declares no country keeps its 0 and is refused as a destination. #}
 {% macro to_e164(number, declared) -%}

@@ -23,10 +23,9 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-from isal import igzip
 
 from orchestration.feeds import ANY, Column, CsvDialect, Feed, snake_case
-from orchestration.feeds.unpacking import GZIP_ERRORS, Body, UnreadableFile, is_zipped
+from orchestration.feeds.unpacking import GZIP_ERRORS, Body, UnreadableFile, is_zipped, open_bytes
 from orchestration.sql import quote_name, quote_text
 
 CHUNK_BYTES = 1 << 17
@@ -34,13 +33,20 @@ TAIL_CHARACTERS = 1 << 16  # where a trailer is looked for
 # Splits no line: a file that holds this control character is refused, so a line is always one value.
 NO_DELIMITER = "\x1f"
 ENCODINGS_OF_THE_ENGINE = ("utf-8", "utf-8-sig", "ascii")
-JSON_IS_OBJECT = "coalesce(case when json_valid(line) then json_type(line) end = 'OBJECT', false)"
 JSON_FRACTION = r"[:,\[]\s*-?([0-9]+[.eE]|[0-9]{19})"
 JSON_UP_TO_NUMBER = r'((?:"(?:[^"\\]|\\.)*"|[^"0-9-])*)(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
 NUMBERED_AS_READ = "null::bigint"
 NOTHING_REFUSED = """
     select null::bigint as _record_number, null::varchar as column_name, null::varchar as reason_code,
         null::varchar as message where false"""
+
+
+def is_json_object(text: str) -> str:
+    """SQL: is this column one object of JSON? False for null and for what is no JSON."""
+    return f"coalesce(case when json_valid({text}) then json_type({text}) end = 'OBJECT', false)"
+
+
+JSON_IS_OBJECT = is_json_object("line")
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ def survey(feed: Feed, body: Body, shape: Shape | None = None) -> Survey:
     formed = _ShapeSurvey(shape) if shape else None
     digest, byte_count = hashlib.sha256(), 0
     try:
-        with _open_bytes(body.path) as stream:
+        with open_bytes(body.path) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 digest.update(chunk)
                 byte_count += len(chunk)
@@ -360,10 +366,6 @@ class _ShapeSurvey:
         return bool(is_whole and begins.all() and closes.all())
 
 
-def _open_bytes(path: Path) -> io.BufferedIOBase:
-    return igzip.open(path) if is_zipped(path) else path.open("rb")
-
-
 def _encoding(feed: Feed, file_format: str) -> str:
     """The codec to decode with. A byte order mark is no part of the first value; JSON is always UTF-8."""
     encoding = codecs.lookup(feed.csv.encoding).name if file_format in ("csv", "fixed_width") else "utf-8"
@@ -425,16 +427,16 @@ def _plan_csv(file: _File) -> Plan:
     positions = _declared_positions(file, labels)
     layout = _Layout(dialect, _unique(labels), skip)
     is_as_it_lies = encoding in ENCODINGS_OF_THE_ENGINE and file.seen.is_uniform
-    trailer = _Trailer(0, {})
+    cut = 0
     if is_as_it_lies and not dialect.multiline and not file.feed.trailer:
         source = _source(_linked(file))
     else:
-        copy, trailer = _rewritten(file)
+        copy, cut = _rewritten(file)
         source = _source(copy)
     if dialect.multiline:
         records = _records_across_lines(file, layout)
     else:
-        _require_all_lines(file, source, skip, trailer.line_count)
+        _require_all_lines(file, source, skip, cut)
         records = _numbered_lines(source, skip)
     is_readable = f"regexp_full_match(raw_text, {quote_text(layout.record_pattern)})"
     record_count, readable_count = file.one(f"select count(*), count(*) filter (where {is_readable}) from ({records})")
@@ -445,7 +447,6 @@ def _plan_csv(file: _File) -> Plan:
     values = {name: f"c{position}" for name, position in positions.items()}
     unknown = _undeclared(file, layout.labels, positions)
     extra = {label: f"c{i}" for i, label in unknown.items()}
-    file.found.update(trailer.found)
     return Plan(
         record_count=record_count,
         readable_count=readable_count,
@@ -481,7 +482,7 @@ def _csv_at_once(file: _File) -> AtOnce | None:
 
 
 def _begins_with_byte_order_mark(path: Path) -> bool:
-    with _open_bytes(path) as stream:
+    with open_bytes(path) as stream:
         return stream.read(3) == codecs.BOM_UTF8
 
 
@@ -517,7 +518,7 @@ def _header(file: _File) -> tuple[tuple[str, ...], int]:
 
 
 def _open_text(file: _File) -> io.TextIOWrapper:
-    return io.TextIOWrapper(_open_bytes(file.body.path), encoding=file.encoding, newline=None)
+    return io.TextIOWrapper(open_bytes(file.body.path), encoding=file.encoding, newline=None)
 
 
 def _damaged(body: Body, error: Exception) -> UnreadableFile:
@@ -820,12 +821,11 @@ def _parquet_text(name: str, data_type: str) -> str:
 
 
 def _plan_fixed_width(file: _File) -> Plan:
-    copy, trailer = _rewritten(file)
+    copy, cut = _rewritten(file)
     source, skip = _source(copy), len(file.feed.preamble)
     with _open_text(file) as text:
         _read_preamble(file, text)
-    file.found.update(trailer.found)
-    _require_all_lines(file, source, skip, trailer.line_count)
+    _require_all_lines(file, source, skip, cut)
     records = _numbered_lines(source, skip)
     places = file.feed.fixed_width
     # A sender may trim the blanks at a line's end, and then the last column is optional; else the line was cut.
@@ -951,35 +951,27 @@ def _linked(file: _File) -> Path:
     return link
 
 
-@dataclass(frozen=True)
-class _Trailer:
-    """The lines cut from a file's end, blank ones included, and what they name."""
-
-    line_count: int
-    found: dict[str, str | None]
-
-
-def _rewritten(file: _File) -> tuple[Path, _Trailer]:
-    """A copy in UTF-8 with \\n at each line's end and without trailer, for what the engine cannot read as it lies."""
+def _rewritten(file: _File) -> tuple[Path, int]:
+    """A copy in UTF-8 with \\n at each line's end and without trailer, for what the engine cannot read as it lies,
+    and the number of lines that were cut from its end."""
     copy = file.scratch / "rewritten"
     with (
         _open_text(file) as original,
         copy.open("w", encoding="utf-8", newline="\n") as text,
     ):
-        tail = ""
+        tail, cut = "", 0
         while chunk := original.read(CHUNK_BYTES):
             tail += chunk
             text.write(tail[:-TAIL_CHARACTERS])
             tail = tail[-TAIL_CHARACTERS:]
         if file.feed.trailer:
-            tail, trailer = _without_trailer(file, tail)
-        else:
-            trailer = _Trailer(0, {})
+            tail, cut = _without_trailer(file, tail)
         text.write(tail)
-    return copy, trailer
+    return copy, cut
 
 
-def _without_trailer(file: _File, tail: str) -> tuple[str, _Trailer]:
+def _without_trailer(file: _File, tail: str) -> tuple[str, int]:
+    """A file's end without its trailer and the blank lines behind it, and how many lines these are."""
     lines = tail.removesuffix("\n").split("\n")
     line_count = len(lines)
     while lines and not lines[-1].strip():
@@ -991,7 +983,7 @@ def _without_trailer(file: _File, tail: str) -> tuple[str, _Trailer]:
     for pattern, line in zip(patterns, lines[-len(patterns) :], strict=True):
         _match_around(file, pattern, line, "the end", "trailer")
     kept = lines[: -len(patterns)]
-    return "".join(f"{line}\n" for line in kept), _Trailer(len(patterns) + blank_count, dict(file.found))
+    return "".join(f"{line}\n" for line in kept), len(patterns) + blank_count
 
 
 def _code_point(character: str) -> str:

@@ -125,7 +125,7 @@ def body(feed: Feed, part: Part, scratch: Path) -> Body:
         convert = _json_records if file_format == "json" else _xml_records
         target = scratch / "records.jsonl"
         try:
-            with _open(source) as stream, target.open("w", encoding="utf-8") as lines:
+            with open_bytes(source) as stream, target.open("w", encoding="utf-8") as lines:
                 for record in convert(feed, part, stream):
                     lines.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
                 if lines.tell() == 0:
@@ -140,12 +140,13 @@ def is_zipped(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
+    """The content of a file, unzipped on the way."""
     return igzip.open(path) if is_zipped(path) else path.open("rb")
 
 
 def _hash(path: Path) -> str:
-    with _open(path) as stream:
+    with open_bytes(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -14,7 +14,7 @@ fx_rates as (
         upper(trim(quote_currency)) as quote_currency,
         trim(source) as rate_source,
         {{ parse_decimal('rate') }} as fx_rate,
-        {{ parse_decimal('rate', type='decimal(38, 18)') }} as rate_written,
+        {{ number_written('rate') }} as rate_written,
         try_cast(rate_date as date) as rate_date,
         _loaded_at as loaded_at,
         _file_id as file_id,

@@ -21,10 +21,9 @@ deck_rows_read as (
         -- The layout is an offer for outbound voice in euro per minute; the file says none of it.
         'voice' as service,
         'outbound' as direction,
-        -- A corrected file for the same day is another version.
-        'A-Z ' || deck_rows.effective_date || ' ' || substring(deck_rows._file_id, 1, 8) as deck_version,
+        {{ deck_version_of_file() }} as deck_version,
         'full' as deck_kind,
-        nullif(trim(leading '+' from trim(deck_rows.prefix)), '') as dial_code,
+        {{ required_dial_code('deck_rows.prefix') }} as dial_code,
         trim(deck_rows.destination) as destination_name,
         false as is_closed,
         'EUR' as rate_currency,

@@ -26,10 +26,9 @@ deck_rows_read as (
         trim(deck_rows.carrier_id) as carrier_id,
         'voice' as service,
         'outbound' as direction,
-        -- A corrected file for the same day is another version.
-        'A-Z ' || deck_rows.effective_date || ' ' || substring(deck_rows._file_id, 1, 8) as deck_version,
+        {{ deck_version_of_file() }} as deck_version,
         'full' as deck_kind,
-        nullif(trim(leading '+' from trim(deck_rows.code)), '') as dial_code,
+        {{ required_dial_code('deck_rows.code') }} as dial_code,
         trim(deck_rows.country) as destination_name,
         false as is_closed,
         upper(deck_rows.rate_currency) as rate_currency,

@@ -29,10 +29,9 @@ deck_rows_read as (
         trim(deck_rows.carrier_id) as carrier_id,
         'voice' as service,
         'outbound' as direction,
-        -- A corrected file for the same day is another version.
-        'Notice ' || deck_rows.effective_date || ' ' || substring(deck_rows._file_id, 1, 8) as deck_version,
+        {{ deck_version_of_file('Notice') }} as deck_version,
         'amendment' as deck_kind,
-        nullif(trim(leading '+' from trim(deck_rows.codes)), '') as dial_code,
+        {{ required_dial_code('deck_rows.codes') }} as dial_code,
         trim(deck_rows.destination) as destination_name,
         {{ closes_code('deck_rows.comment') }} as is_closed,
         upper(deck_rows.rate_currency) as rate_currency,

@@ -32,7 +32,7 @@ deck_rows_read as (
         -- All sheets of a workbook are one deck; a correction says so in its name.
         'A-Z ' || deck_rows.effective_date || coalesce(deck_rows.correction, '') as deck_version,
         {{ kind_of_full_deck_row('deck_rows.row_day', 'deck_rows.effective_date') }} as deck_kind,
-        nullif(trim(leading '+' from trim(deck_rows.code)), '') as dial_code,
+        {{ required_dial_code('deck_rows.code') }} as dial_code,
         trim(deck_rows.destination) as destination_name,
         false as is_closed,
         upper(deck_rows.rate_currency) as rate_currency,

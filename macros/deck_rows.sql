@@ -1,4 +1,12 @@
-{# Days of decks whose file says less than the house wants to know. #}
+{# Rows of decks whose file says less than the house wants to know: its name gives the carrier and the first day. #}
+
+{# The deck's own name. A corrected file for the same day is another version. #}
+{% macro deck_version_of_file(word='A-Z') -%}
+    '{{ word }} ' || deck_rows.effective_date || ' ' || substring(deck_rows._file_id, 1, 8)
+{%- endmacro %}
+
+{# Digits of a code that every row of the layout must have: a lone plus is none. #}
+{% macro required_dial_code(text) -%} nullif(trim(leading '+' from trim({{ text }})), '') {%- endmacro %}
 
 {# When a deck that does not say it was received: before its first day begins in any zone. #}
 {% macro received_before(first_day) -%}
