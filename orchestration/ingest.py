@@ -12,10 +12,11 @@ in the ledger stand or fall together, so a killed run is simply repeated. A file
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -240,13 +241,15 @@ def load_feed(
     # The file written last is loaded last: of two versions it is the one that counts.
     wanted = sorted((path for path in claimed if is_wanted(path)), key=_written_at)
     growing = _still_growing(wanted)
-    loads = tuple(
-        load
-        for path in wanted
-        for load in ([growing[path]] if path in growing else _load_unless_known(connection, feed, path, clock, known))
-    )
+    loads: list[FileLoad] = []
+    with _scratch(connection) as scratch:
+        for path in wanted:
+            if path in growing:
+                loads.append(growing[path])
+            else:
+                loads += _load_unless_known(connection, feed, path, clock, known, scratch)
     inner = [path / name for path in wanted for name in unpacking.left_alone(feed, path)]
-    return FeedLoad(feed, loads, (*left_alone, *inner))
+    return FeedLoad(feed, tuple(loads), (*left_alone, *inner))
 
 
 def unclaimed(landing: Path, declared: tuple[Feed, ...] | None = None) -> list[Path]:
@@ -437,7 +440,10 @@ def _known_files(connection: duckdb.DuckDBPyConnection, feed: Feed) -> set[tuple
 
 @dataclass(frozen=True)
 class _Arrival:
-    """A part of a file that is being looked at: what its line in the ledger says in any case."""
+    """A part of a file that is being looked at: what its line in the ledger says in any case.
+
+    Hashes: None where its content could not be read.
+    """
 
     feed: Feed
     part: Part
@@ -446,7 +452,8 @@ class _Arrival:
     loaded_at: datetime
     started_seconds: float
     part_count: int = 1
-    bytes_hash: str = ""
+    bytes_hash: str | None = None
+    content_hash: str | None = None
     return_number: int = 0
 
     @property
@@ -457,7 +464,7 @@ class _Arrival:
     def file_id(self) -> str:
         """Stable: the same for the same feed, name and bytes, unless another version came in between."""
         returned = (f"returned {self.return_number}",) if self.return_number else ()
-        identity = "\0".join((self.feed.name, self.label, self.bytes_hash, *returned))
+        identity = "\0".join((self.feed.name, self.label, self.bytes_hash or "", *returned))
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def require_unchanged(self) -> None:
@@ -475,6 +482,7 @@ def _load_unless_known(
     path: Path,
     clock: Callable[[], datetime],
     known: set[tuple[str, int, datetime]],
+    scratch: Path,
 ) -> list[FileLoad]:
     try:
         path.name.encode()
@@ -489,23 +497,24 @@ def _load_unless_known(
     _, size_bytes, modified_at = signature
     arrival = _Arrival(feed, Part(path), size_bytes, modified_at, clock(), time.monotonic())
     try:
-        parts = unpacking.parts(feed, path)
+        parts = unpacking.parts(feed, path, scratch)
     except Exception as error:
         return [_note_failure(connection, arrival, error)]
     _forget_failures_of_parts_that_are_gone(connection, feed, path, parts)
     arrival = replace(arrival, part_count=len(parts))
     return [
-        _load_part(connection, replace(arrival, part=part, loaded_at=clock(), started_seconds=time.monotonic()))
+        _load_part(
+            connection, replace(arrival, part=part, loaded_at=clock(), started_seconds=time.monotonic()), scratch
+        )
         for part in parts
     ]
 
 
-def _load_part(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> FileLoad:
+def _load_part(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, scratch: Path) -> FileLoad:
     try:
-        with tempfile.TemporaryDirectory(prefix="tollgate-") as scratch:
-            body = unpacking.body(arrival.feed, arrival.part, Path(scratch))
-            arrival = replace(arrival, bytes_hash=body.content_hash or _hash(body.path))
-            return _load_body(connection, arrival, body, Path(scratch))
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            body = unpacking.body(arrival.feed, arrival.part, Path(folder))
+            return _load_body(connection, arrival, body, Path(folder))
     except Exception as error:  # whatever a file does to a library, the other files go on
         return _note_failure(connection, arrival, error)
     finally:
@@ -514,30 +523,21 @@ def _load_part(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> File
 
 def _load_body(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, body: Body, scratch: Path) -> FileLoad:
     feed = arrival.feed
+    seen = readers.survey(feed, body, readers.shape(connection, feed, body, scratch), scratch)
+    arrival = replace(arrival, bytes_hash=seen.bytes_hash, content_hash=body.identity(seen.bytes_hash))
     if _is_newest_version(connection, arrival):
         return _touch(connection, arrival)
     if _is_loaded(connection, arrival.file_id):
         # An earlier version comes back after another one: it counts again, so it is a version of its own.
         arrival = replace(arrival, return_number=_version(connection, arrival))
-    at_once = readers.read_at_once(connection, feed, body, scratch)
-    if at_once is None:
-        seen = readers.survey(feed, body)
-    else:
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            surveying = beside.submit(readers.survey, feed, body, at_once.shape)
-            try:
-                return _load_at_once(connection, arrival, at_once, surveying.result)
-            except (_NotVouchedFor, duckdb.Error):
-                seen = surveying.result()
-    twin = _loaded_twin(connection, feed, seen.content_hash)
+    twin = _loaded_twin(connection, arrival)
     if twin is not None:
-        return _note_known_content(connection, arrival, seen.content_hash, *twin)
-    return _load_with_care(connection, arrival, readers.plan(connection, feed, body, seen, scratch), seen)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _note_known_content(connection, arrival, *twin)
+    at_once = readers.read_at_once(connection, feed, body, seen, scratch)
+    if at_once is not None:
+        with suppress(_NotVouchedFor, duckdb.Error):
+            return _load_at_once(connection, arrival, at_once)
+    return _load_with_care(connection, arrival, readers.plan(connection, feed, body, seen, scratch))
 
 
 def _is_loaded(connection: duckdb.DuckDBPyConnection, file_id: str) -> bool:
@@ -591,11 +591,11 @@ def _note_failure(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, erro
     message = told if len(told) <= MESSAGE_CHARACTERS else f"{told[:MESSAGE_CHARACTERS]} ..."
     load = FileLoad(arrival.label, "failed", message=message)
     with transaction(connection):
-        _write_ledger(connection, arrival, None, load)
+        _write_ledger(connection, arrival, load)
     return load
 
 
-def _loaded_twin(connection: duckdb.DuckDBPyConnection, feed: Feed, content_hash: str) -> tuple[str, str] | None:
+def _loaded_twin(connection: duckdb.DuckDBPyConnection, arrival: _Arrival) -> tuple[str, str] | None:
     """Id and name of the file of this feed that brought the same content and is still the newest of its name."""
     return connection.execute(
         """
@@ -607,57 +607,46 @@ def _loaded_twin(connection: duckdb.DuckDBPyConnection, feed: Feed, content_hash
         )
         select file_id, concat_ws('/', file_name, part_name) from newest where content_hash = ? and outcome = 'loaded'
         """,
-        [feed.kind, feed.feed, content_hash],
+        [arrival.feed.kind, arrival.feed.feed, arrival.content_hash],
     ).fetchone()
 
 
 def _note_known_content(
-    connection: duckdb.DuckDBPyConnection, arrival: _Arrival, content_hash: str, twin_id: str, twin_name: str
+    connection: duckdb.DuckDBPyConnection, arrival: _Arrival, twin_id: str, twin_name: str
 ) -> FileLoad:
     """Content that another name, or another packing, brought already: recorded once, not loaded again."""
     message = f"{arrival.label}: has the content of {twin_name}; not loaded again"
     load = FileLoad(arrival.label, "duplicate", message=message)
     with transaction(connection):
-        _write_ledger(connection, arrival, content_hash, load, duplicate_of=twin_id)
+        _write_ledger(connection, arrival, load, duplicate_of=twin_id)
     return load
 
 
-def _load_at_once(
-    connection: duckdb.DuckDBPyConnection,
-    arrival: _Arrival,
-    at_once: readers.AtOnce,
-    survey: Callable[[], readers.Survey],
-) -> FileLoad:
-    """Rows go straight to their table while the survey looks at the bytes; it has the last word."""
-    feed, raw_table = arrival.feed, _raw_table(arrival.feed)
-    with transaction(connection):
+def _load_at_once(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, at_once: readers.AtOnce) -> FileLoad:
+    """Rows go straight to their table; the engine must see as many as were counted."""
+    with transaction(connection), _in_any_order(connection):
         loaded_count = _insert_rows(connection, arrival, f"({at_once.rows})", "_record_number", judged=False)
-        seen = survey()
-        record_count = seen.record_count if at_once.shape else at_once.record_count
-        is_all = seen.byte_count > 0 and loaded_count == record_count
-        if not is_all or _loaded_twin(connection, feed, seen.content_hash):
+        if loaded_count != at_once.record_count:
             raise _NotVouchedFor
-        if not seen.is_without_blanks and _lacks_values(connection, arrival):
+        if at_once.may_lack_values and _lacks_values(connection, arrival):
             raise _NotVouchedFor
-        if at_once.shape:
-            # Rows keep the order of the file, so their numbers follow from where the table has put them.
-            connection.execute(
-                f"""
-                update {raw_table} set _record_number = rowid + 1 - (
-                    select min(rowid) from {raw_table} where _file_id = {quote_text(arrival.file_id)}
-                )
-                where _file_id = {quote_text(arrival.file_id)}
-                """
-            )
         arrival.require_unchanged()
         load = _told(connection, arrival, FileLoad(arrival.label, "loaded", loaded_count), at_once.new_columns)
-        _write_ledger(connection, arrival, seen.content_hash, load)
+        _write_ledger(connection, arrival, load)
     return load
 
 
-def _load_with_care(
-    connection: duckdb.DuckDBPyConnection, arrival: _Arrival, plan: readers.Plan, seen: readers.Survey
-) -> FileLoad:
+@contextmanager
+def _in_any_order(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Rows that carry their number need not be stored in its order, so all threads may write."""
+    connection.execute("set preserve_insertion_order = false")
+    try:
+        yield
+    finally:
+        connection.execute("set preserve_insertion_order = true")
+
+
+def _load_with_care(connection: duckdb.DuckDBPyConnection, arrival: _Arrival, plan: readers.Plan) -> FileLoad:
     """Every record is judged by itself: what cannot be read goes to quarantine."""
     label = arrival.label
     _read_incoming(connection, arrival, plan)
@@ -675,7 +664,7 @@ def _load_with_care(
         totals, difference = _compare_totals(connection, arrival, plan, quarantined_count)
         load = FileLoad(label, "loaded", loaded_count, quarantined_count, difference, control_totals=totals)
         load = _told(connection, arrival, load, _new_columns(connection, arrival.feed, plan))
-        _write_ledger(connection, arrival, seen.content_hash, load)
+        _write_ledger(connection, arrival, load)
     return load
 
 
@@ -884,7 +873,6 @@ def _quarantine_message(connection: duckdb.DuckDBPyConnection, file_id: str, loa
 def _write_ledger(
     connection: duckdb.DuckDBPyConnection,
     arrival: _Arrival,
-    content_hash: str | None,
     load: FileLoad,
     duplicate_of: str | None = None,
 ) -> None:
@@ -905,7 +893,7 @@ def _write_ledger(
         "part_name": part.inner_name,
         "part_count": arrival.part_count,
         "file_version": _version(connection, arrival) if load.outcome == "loaded" else None,
-        "content_hash": content_hash,
+        "content_hash": arrival.content_hash,
         "size_bytes": arrival.size_bytes,
         "modified_at": arrival.modified_at,
         "record_count": load.loaded_count + load.quarantined_count if load.outcome == "loaded" else None,
@@ -955,7 +943,11 @@ def replay_quarantine(
         """,
         [feed.kind, feed.feed],
     ).fetchall()
-    return [_replay_file(connection, feed, landing, clock, *file) for file in waiting]
+    replays: list[Replay] = []
+    for file in waiting:
+        with _scratch(connection) as scratch:
+            replays.append(_replay_file(connection, feed, landing, clock, scratch, *file))
+    return replays
 
 
 def _replay_file(
@@ -963,6 +955,7 @@ def _replay_file(
     feed: Feed,
     landing: Path,
     clock: Callable[[], datetime],
+    scratch: Path,
     file_id: str,
     file_name: str,
     part_name: str | None,
@@ -973,27 +966,27 @@ def _replay_file(
     if not path.exists():
         return Replay(feed, label, message=f"{label}: it is not in {path.parent} any more; put it back to try it again")
     try:
-        part = next((part for part in unpacking.parts(feed, path) if part.inner_name == part_name), None)
-        with tempfile.TemporaryDirectory(prefix="tollgate-") as scratch:
-            if part is None:
-                raise UnreadableFile(f"{label}: {feed.declaration.name} does not read it any more")
-            _, size_bytes, modified_at = _signature(path)
-            arrival = _Arrival(feed, part, size_bytes, modified_at, clock(), time.monotonic())
-            body = unpacking.body(feed, part, Path(scratch))
-            arrival = replace(arrival, bytes_hash=body.content_hash or _hash(body.path))
-            versions = _version(connection, arrival)
-            returns = [replace(arrival, return_number=number) for number in range(versions + 1)]
-            arrival = next((version for version in returns if version.file_id == file_id), None)
-            if arrival is None:
-                raise UnreadableFile(f"{label}: it is another version than the one with records in quarantine")
-            plan = readers.plan(connection, feed, body, readers.survey(feed, body), Path(scratch))
-            if plan.record_count != record_count:
-                raise UnreadableFile(
-                    f"{label}: as declared now it holds {plan.record_count} records, but {record_count} were counted "
-                    f"when it was loaded; only a file whose records are the same can be tried again"
-                )
-            _read_incoming(connection, arrival, plan)
-            return _move_out_of_quarantine(connection, arrival, plan)
+        part = next((part for part in unpacking.parts(feed, path, scratch) if part.inner_name == part_name), None)
+        if part is None:
+            raise UnreadableFile(f"{label}: {feed.declaration.name} does not read it any more")
+        _, size_bytes, modified_at = _signature(path)
+        body = unpacking.body(feed, part, scratch)
+        seen = readers.survey(feed, body, None, scratch)
+        arrival = _Arrival(feed, part, size_bytes, modified_at, clock(), time.monotonic())
+        arrival = replace(arrival, bytes_hash=seen.bytes_hash)
+        versions = _version(connection, arrival)
+        returns = [replace(arrival, return_number=number) for number in range(versions + 1)]
+        arrival = next((version for version in returns if version.file_id == file_id), None)
+        if arrival is None:
+            raise UnreadableFile(f"{label}: it is another version than the one with records in quarantine")
+        plan = readers.plan(connection, feed, body, seen, scratch)
+        if plan.record_count != record_count:
+            raise UnreadableFile(
+                f"{label}: as declared now it holds {plan.record_count} records, but {record_count} were counted "
+                f"when it was loaded; only a file whose records are the same can be tried again"
+            )
+        _read_incoming(connection, arrival, plan)
+        return _move_out_of_quarantine(connection, arrival, plan)
     except Exception as error:  # whatever a file does to a library, the other files go on
         return Replay(feed, label, message=str(error))
     finally:
@@ -1033,13 +1026,35 @@ def _move_out_of_quarantine(connection: duckdb.DuckDBPyConnection, arrival: _Arr
     return Replay(arrival.feed, arrival.label, loaded, left)
 
 
-# --- what the tables share ----------------------------------------------------------------------------------
+# --- what loading and replay share ----------------------------------------------------------------------------------
 
 
 def _is_blank(name: str) -> str:
     """SQL: null or white space only. Comparing comes first: nearly all values pass, and trimming is dear."""
     value = quote_name(name)
     return f"({value} is null or ({value} < '!' and trim({value}, {BLANKS}) = ''))"
+
+
+@contextmanager
+def _scratch(connection: duckdb.DuckDBPyConnection) -> Iterator[Path]:
+    """A folder for copies, beside the warehouse: there is the room for them, which /tmp may lack.
+
+    Who may write the warehouse holds it alone, so what lies there is what a killed run left.
+    """
+    (warehouse,) = connection.execute(
+        "select path from duckdb_databases() where database_name = current_database()"
+    ).fetchone()
+    if warehouse is None:  # in memory
+        with tempfile.TemporaryDirectory(prefix="tollgate-") as folder:
+            yield Path(folder)
+        return
+    folder = Path(f"{warehouse}.scratch")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _raw_table(feed: Feed) -> str:

@@ -1532,33 +1532,40 @@ HEADERS = {"fx_rates__ecb": "Date,USD,JPY\n", "rate_decks__ixc_softswitch": ""} 
 def both_ways(feed: Feed, content: bytes, chunk: int) -> SimpleNamespace:
     """A body of CSV by both paths; None for what a path does not give.
 
-    vouched_count: records, if the survey vouches for each line. at_once: rows that are read at once, if there are
-    as many. careful, careful_count: rows and records of the plan.
+    vouched_count: records, if the survey vouches for each line. at_once: rows that are read at once, from pieces
+    of a chunk each, if there are as many. careful, careful_count: rows and records of the plan.
     """
     found = SimpleNamespace(vouched_count=None, at_once=None, careful=None, careful_count=None)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "CHUNK_BYTES", chunk)
+        patch.setattr(readers, "PIECE_BYTES", chunk)
         path = Path(folder) / "body.csv"
         path.write_bytes(content)
         body = Body(Part(path), path, "csv", {})
         connection = Warehouse.of(feed).connection
-        at_once = readers.read_at_once(connection, feed, body, Path(folder))
-        if at_once:
-            found.vouched_count = readers.survey(feed, body, at_once.shape).record_count
-        with suppress(duckdb.Error):
-            rows = raw_values(connection, at_once.rows) if found.vouched_count is not None else []
-            found.at_once = rows if len(rows) == found.vouched_count else None
+        connection.execute("set threads = 2")  # each takes its share of the pieces
+        seen = readers.survey(feed, body, readers.shape(connection, feed, body, Path(folder)), Path(folder))
+        at_once = readers.read_at_once(connection, feed, body, seen, Path(folder))
+        if seen.pieces is not None:
+            found.vouched_count = sum(piece.record_count for piece in seen.pieces)
+            with suppress(duckdb.Error):
+                rows = raw_values(connection, at_once.rows) if at_once else []
+                if len(rows) == found.vouched_count:
+                    found.at_once = rows
+                    numbers = connection.execute(f"select _record_number from ({at_once.rows})") if rows else None
+                    assert not rows or {number for (number,) in numbers.fetchall()} == set(range(1, len(rows) + 1))
         with suppress(readers.UnreadableFile, duckdb.Error):
-            plan = readers.plan(connection, feed, body, readers.survey(feed, body), Path(folder))
+            plan = readers.plan(connection, feed, body, seen, Path(folder))
             found.careful, found.careful_count = raw_values(connection, plan.rows), plan.record_count
     return found
 
 
 def raw_values(connection: duckdb.DuckDBPyConnection, rows: str) -> list[list[str | None]]:
-    """The three fields of each row: of a column, or of what no column declares."""
+    """The three fields of each row, by its number: of a column, or of what no column declares."""
     found = connection.execute(rows)
     names = [column[0] for column in found.description]
     records = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    records.sort(key=lambda record: record["_record_number"] or 0)
     return [
         [record[name] for name in names[1:] if name in ("date", "code", "country", "price")]
         + list(json.loads(record["_extra_columns"] or "{}").values())

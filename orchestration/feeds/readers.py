@@ -4,31 +4,34 @@ Belongs here: looking at the bytes once (`survey`), and the SQL that turns them 
 Does not belong here: opening zips, workbooks and envelopes (`unpacking.py`), tables, transactions and the ledger
 (`orchestration/ingest.py`), the meaning of any column.
 
-A CSV file whose every line is shown to be well formed is read by the engine at once, as it lies; the survey, which
-runs beside it, counts its records and vouches for each of them by its bytes. Any other text is counted three times
-by different means: its lines in Python, its records by a pattern over lines in the engine, its rows by the
-engine's CSV or JSON reader. Where counts disagree, the file is refused. Python never takes a row into its hands.
+A CSV file whose every line is shown to be well formed is read by the engine at once: the survey counts its records,
+vouches for each of them by its bytes, and cuts the text into pieces that are read side by side, each from the number
+of its first record on. Any other text is counted three times by different means: its lines in Python, its records by
+a pattern over lines in the engine, its rows by the engine's CSV or JSON reader. Where counts disagree, the file is
+refused. Python never takes a row into its hands.
 """
 
 import codecs
 import csv
-import hashlib
 import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import numpy as np
 
 from orchestration.feeds import ANY, Column, CsvDialect, Feed, snake_case
-from orchestration.feeds.unpacking import GZIP_ERRORS, Body, UnreadableFile, is_zipped, open_bytes
+from orchestration.feeds.unpacking import GZIP_ERRORS, Body, UnreadableFile, hash_of, is_zipped, open_bytes
 from orchestration.sql import quote_name, quote_text
 
 CHUNK_BYTES = 1 << 17
+PIECE_BYTES = 1 << 25
 TAIL_CHARACTERS = 1 << 16  # where a trailer is looked for
 # Splits no line: a file that holds this control character is refused, so a line is always one value.
 NO_DELIMITER = "\x1f"
@@ -50,26 +53,6 @@ JSON_IS_OBJECT = is_json_object("line")
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What one pass over a body's bytes tells. Line count and problem concern text only.
-
-    content_hash: sha256 of the content, unzipped: the same content zipped and plain is the same.
-    is_uniform: one kind of line end throughout, \\n or \\r\\n.
-    problem: why the content is not the text that was declared.
-    record_count: where a shape was asked for and every line has it; else None.
-    is_without_blanks: no field of such a record is blank.
-    """
-
-    content_hash: str
-    byte_count: int
-    line_count: int
-    is_uniform: bool
-    problem: str | None
-    record_count: int | None = None
-    is_without_blanks: bool = False
-
-
-@dataclass(frozen=True)
 class Shape:
     """What every record of a well-formed CSV file has: so many fields, apart by this byte, quoted by that one."""
 
@@ -80,13 +63,44 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Whole lines of a text, without its header, and how many records they are."""
+
+    path: Path
+    record_count: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a body's bytes tells. Line count, problem and what follows concern text only.
+
+    bytes_hash: sha256 of the content, unzipped: the same content zipped and plain is the same.
+    is_uniform: one kind of line end throughout, \\n or \\r\\n.
+    problem: why the content is not the text that was declared.
+    pieces: all records in their order, where a shape was asked for and every line has it; else None.
+    is_without_blanks: no field of such a record is blank.
+    """
+
+    bytes_hash: str
+    byte_count: int
+    line_count: int
+    is_uniform: bool
+    problem: str | None
+    pieces: tuple[Piece, ...] | None = None
+    is_without_blanks: bool = False
+
+
+@dataclass(frozen=True)
 class AtOnce:
-    """One statement that reads a body as it lies; grain of `rows`: one row per record, in order, not numbered."""
+    """One statement that reads a body; grain of `rows`: one row per record, in any order.
+
+    may_lack_values: a required value may be blank.
+    """
 
     rows: str
-    shape: Shape | None
-    record_count: int | None
+    record_count: int
     new_columns: tuple[str, ...]
+    may_lack_values: bool = True
 
 
 @dataclass(frozen=True)
@@ -137,48 +151,65 @@ class Plan:
     totals: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def survey(feed: Feed, body: Body, shape: Shape | None = None) -> Survey:
-    """Reads the bytes once: hash, lines, encoding, and whether each line has the shape. Raises UnreadableFile for a
-    damaged gzip."""
-    text = None if body.format == "parquet" else _TextSurvey(_encoding(feed, body.format))
-    formed = _ShapeSurvey(shape) if shape else None
-    digest, byte_count = hashlib.sha256(), 0
+def shape(connection: duckdb.DuckDBPyConnection, feed: Feed, body: Body, scratch: Path) -> Shape | None:
+    """What each line must look like for the body to be read at once; None where it needs more looking."""
+    file = _File(connection, feed, body, None, scratch, dict(body.found))
+    dialect = file.dialect
+    is_single_bytes = all(len(mark.encode()) <= 1 for mark in (dialect.delimiter, dialect.quote))
+    is_bare = not (dialect.multiline or feed.trailer or feed.control_totals)
+    if body.format != "csv" or file.encoding not in ENCODINGS_OF_THE_ENGINE or not is_bare or not is_single_bytes:
+        return None
     try:
-        with open_bytes(body.path) as stream:
+        labels, skip = _header(file)
+    except UnreadableFile:
+        return None  # `plan` finds it too, and says it in the ledger
+    if skip == 0 and _begins_with_byte_order_mark(body.path):
+        return None
+    return Shape(len(labels), dialect.delimiter.encode(), dialect.quote.encode(), skip)
+
+
+def survey(feed: Feed, body: Body, wanted: Shape | None, scratch: Path) -> Survey:
+    """Reads the bytes once: hash, lines, encoding, and whether each line has the shape; then it is cut into pieces,
+    which lie in `scratch`. Raises UnreadableFile for a damaged gzip."""
+    text = None if body.format == "parquet" else _TextSurvey(_encoding(feed, body.format))
+    cutter = _Cutter(wanted, scratch) if wanted else None
+    byte_count = 0
+    try:
+        with open_bytes(body.path) as stream, ThreadPoolExecutor(max_workers=1) as beside:
+            hashing = None if body.bytes_hash else beside.submit(hash_of, body.path)
             while chunk := stream.read(CHUNK_BYTES):
-                digest.update(chunk)
                 byte_count += len(chunk)
                 if text:
                     text.take(chunk)
-                if formed:
-                    formed.take(chunk)
+                if cutter:
+                    cutter.take(chunk)
+            bytes_hash = hashing.result() if hashing else body.bytes_hash
     except GZIP_ERRORS as error:
         raise _damaged(body, error) from error
     if text:
         text.take(b"", final=True)
-    if formed:
-        formed.finish()
+    if cutter:
+        cutter.finish(is_sound=text.problem is None and text.is_uniform)
     return Survey(
-        content_hash=body.identity(body.content_hash or digest.hexdigest()),
+        bytes_hash=bytes_hash,
         byte_count=byte_count,
         line_count=text.line_count if text else 0,
         is_uniform=text.is_uniform if text else True,
         problem=text.problem if text else None,
-        record_count=formed.record_count if formed and not text.problem and text.is_uniform else None,
-        is_without_blanks=formed is not None and formed.is_without_blanks,
+        pieces=cutter.pieces if cutter else None,
+        is_without_blanks=cutter is not None and cutter.is_without_blanks,
     )
 
 
-def read_at_once(connection: duckdb.DuckDBPyConnection, feed: Feed, body: Body, scratch: Path) -> AtOnce | None:
-    """How to read a body in one pass, if it is what it should be; None where its format needs more looking.
-
-    Its rows count only if the survey finds the shape in every line and the same number of records.
-    """
-    file = _File(connection, feed, body, None, scratch, dict(body.found))
+def read_at_once(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, body: Body, seen: Survey, scratch: Path
+) -> AtOnce | None:
+    """How to read a body that is what it should be in one pass; None where `plan` has to look at each record."""
+    file = _File(connection, feed, body, seen, scratch, dict(body.found))
     try:
-        if body.format == "csv":
+        if seen.pieces:
             return _csv_at_once(file)
-        return _parquet_at_once(file) if body.format == "parquet" else None
+        return _parquet_at_once(file) if body.format == "parquet" and seen.byte_count else None
     except UnreadableFile:
         return None  # `plan` finds it too, and says it in the ledger
 
@@ -225,7 +256,7 @@ class _TextSurvey:
         if is_plain and self.encoding in ENCODINGS_OF_THE_ENGINE:
             if NO_DELIMITER.encode() in chunk:
                 self._refuse_control_character(chunk.decode("ascii"))
-            self._line_end_count += chunk.count(b"\n")
+            self._line_end_count += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
             self._last = chunk[-1:].decode("ascii") or self._last
             return
         if self._decoder is None:
@@ -270,20 +301,24 @@ class _TextSurvey:
         return self._decoder.newlines == "\n" or (self._decoder.newlines == "\r\n" and not self._had_line_ends)
 
 
-class _ShapeSurvey:
-    """Holds each line of a CSV text against a shape, by its bytes: RFC 4180, without line ends inside quotes.
+class _Cutter:
+    """Holds each line of a CSV text against a shape, by its bytes (RFC 4180, without line ends inside quotes), and
+    cuts the text into pieces.
 
     It vouches or it does not: a line that the pattern below would still read (a blank before a quote) makes it
     silent as well, and the text then goes the longer way.
     """
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        self._skip = shape.skip
+    def __init__(self, wanted: Shape, folder: Path) -> None:
+        self._shape = wanted
+        self._folder = folder
+        self._skip = wanted.skip
         self._rest = b""
-        self._record_count = 0
         self._is_formed = True
         self._may_hold_blanks = False
+        self._whole: list[Piece] = []
+        self._piece: BinaryIO | None = None
+        self._record_count = 0  # of the piece
 
     def take(self, chunk: bytes) -> None:
         if not self._is_formed:
@@ -291,42 +326,58 @@ class _ShapeSurvey:
         text = self._rest + chunk
         end = text.rfind(b"\n") + 1
         self._rest = text[end:]
-        self._judge(text[:end])
+        self._write(text[:end])
         self._is_formed &= len(self._rest) < 2 * CHUNK_BYTES
 
-    def finish(self) -> None:
-        """Judges a last line that nothing ends."""
+    def finish(self, is_sound: bool) -> None:
+        """Judges a last line that nothing ends. What is not sound as a text has no pieces."""
         if self._rest:
-            self._judge(self._rest + b"\n")
+            self._write(self._rest)
+        self._close_piece()
+        self._is_formed &= is_sound and self._skip == 0
 
     @property
-    def record_count(self) -> int | None:
-        """Records, if every one has the shape."""
-        return self._record_count if self._is_formed and self._skip == 0 else None
+    def pieces(self) -> tuple[Piece, ...] | None:
+        """All records, if every one has the shape."""
+        return tuple(self._whole) if self._is_formed else None
 
     @property
     def is_without_blanks(self) -> bool:
         """No field of any record is empty or begins with white space."""
         return not self._may_hold_blanks
 
-    def _judge(self, lines: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         while self._skip and lines:
-            lines = lines[lines.index(b"\n") + 1 :]
+            lines = lines.partition(b"\n")[2]
             self._skip -= 1
         if not lines or not self._is_formed:
             return
+        self._judge(lines if lines.endswith(b"\n") else lines + b"\n")
+        if self._piece is None:
+            self._piece = (self._folder / f"piece-{len(self._whole)}").open("wb")
+        self._piece.write(lines)
+        if self._piece.tell() >= PIECE_BYTES:
+            self._close_piece()
+
+    def _close_piece(self) -> None:
+        if self._piece is not None:
+            self._piece.close()
+            self._whole.append(Piece(Path(self._piece.name), self._record_count))
+            self._piece, self._record_count = None, 0
+
+    def _judge(self, lines: bytes) -> None:
         if b"\0" in lines:
             self._is_formed = False
             return
-        self._look_for_blanks(lines)
-        if self._is_plain(lines):
-            # The engine refuses a record with too few fields, so where the sum is right each one is.
-            line_count = lines.count(b"\n")
-            self._record_count += line_count
-            self._is_formed = lines.count(self._shape.delimiter) == line_count * (self._shape.field_count - 1)
-            return
         codes = np.frombuffer(lines, np.uint8)
         is_delimiter, is_end = codes == self._shape.delimiter[0], codes == ord("\n")
+        self._look_for_blanks(codes, is_delimiter, is_end)
+        if self._is_plain(lines, is_end):
+            # The engine refuses a record with too few fields, so where the sum is right each one is.
+            line_count = np.count_nonzero(is_end)
+            self._record_count += int(line_count)
+            self._is_formed = bool(np.count_nonzero(is_delimiter) == line_count * (self._shape.field_count - 1))
+            return
         delimiters, ends = np.flatnonzero(is_delimiter), np.flatnonzero(is_end)
         if self._shape.quote and self._shape.quote in lines:
             quotes = np.flatnonzero(codes == self._shape.quote[0])
@@ -340,20 +391,18 @@ class _ShapeSurvey:
         self._record_count += int(is_record.sum())
         self._is_formed = bool((widths[is_record] == self._shape.field_count).all())
 
-    def _look_for_blanks(self, lines: bytes) -> None:
+    def _look_for_blanks(self, codes: np.ndarray, is_delimiter: np.ndarray, is_end: np.ndarray) -> None:
         """A field that begins with white space, with a quote, or with what should end it, may be blank."""
-        codes = np.frombuffer(lines, np.uint8)
-        is_delimiter = codes == self._shape.delimiter[0]
         is_blank = is_delimiter | (codes <= ord(" "))
         if self._shape.quote:
             is_blank |= codes == self._shape.quote[0]
-        begins = (is_delimiter | (codes == ord("\n")))[:-1] & is_blank[1:]
+        begins = (is_delimiter | is_end)[:-1] & is_blank[1:]
         self._may_hold_blanks |= bool(is_blank[0]) or bool(begins.any())
 
-    def _is_plain(self, lines: bytes) -> bool:
+    def _is_plain(self, lines: bytes, is_end: np.ndarray) -> bool:
         """Neither quotes nor blank lines nor \\r: then counting says as much as looking at each line."""
         has_quotes = self._shape.quote and self._shape.quote in lines
-        return not has_quotes and b"\n\n" not in lines and not lines.startswith(b"\n") and b"\r" not in lines
+        return not (has_quotes or b"\r" in lines or is_end[0] or (is_end[1:] & is_end[:-1]).any())
 
     def _quotes_are_formed(self, codes: np.ndarray, quotes: np.ndarray, ends: np.ndarray) -> bool:
         """Opening quotes begin a field, closing ones end it, and no line ends in between."""
@@ -386,6 +435,10 @@ class _Layout:
     def fields(self, source: str) -> str:
         """SQL: the fields `c0`, `c1`, ... as the engine's strict reader sees them."""
         return self._read(source, {}, self.skip)
+
+    def fields_of_pieces(self, pieces: Iterable[Piece]) -> str:
+        """SQL: the same of these pieces, one after the other."""
+        return self._read(_source(*(piece.path for piece in pieces)), {}, 0)
 
     def fields_of_copy(self, copy: Path) -> str:
         """SQL: the same of a copy without header, each record behind its number."""
@@ -458,26 +511,29 @@ def _plan_csv(file: _File) -> Plan:
     )
 
 
-def _csv_at_once(file: _File) -> AtOnce | None:
-    feed, dialect, encoding = file.feed, file.dialect, file.encoding
-    is_single_bytes = all(len(mark.encode()) <= 1 for mark in (dialect.delimiter, dialect.quote))
-    is_bare = not (dialect.multiline or feed.trailer or feed.control_totals)
-    if encoding not in ENCODINGS_OF_THE_ENGINE or not is_bare or not is_single_bytes:
-        return None
+def _csv_at_once(file: _File) -> AtOnce:
+    """Each thread of the engine reads some of the pieces, one after the other, and numbers as it reads."""
     labels, skip = _header(file)
-    if skip == 0 and _begins_with_byte_order_mark(file.body.path):
-        return None
     positions = _declared_positions(file, labels)
-    layout = _Layout(dialect, _unique(labels), skip)
+    layout = _Layout(file.dialect, _unique(labels), skip)
     unknown = _undeclared(file, layout.labels, positions)
     values = {name: f"c{position}" for name, position in positions.items()}
     extra = _json_object({label: f"c{i}" for i, label in unknown.items()})
-    fields = layout.fields(_source(_linked(file)))
+    pieces = file.seen.pieces
+    (thread_count,) = file.one("select current_setting('threads')")
+    shares = [
+        pieces[len(pieces) * i // thread_count : len(pieces) * (i + 1) // thread_count] for i in range(thread_count)
+    ]
+    reads, before = [], 0
+    for share in filter(None, shares):
+        columns = _raw_columns(file, f"{before} + row_number() over ()", values, extra)
+        reads.append(f"select {columns} from {layout.fields_of_pieces(share)}")
+        before += sum(piece.record_count for piece in share)
     return AtOnce(
-        rows=f"select {_raw_columns(file, NUMBERED_AS_READ, values, extra)} from {fields}",
-        shape=Shape(len(labels), dialect.delimiter.encode(), dialect.quote.encode(), skip),
-        record_count=None,
-        new_columns=_new_columns(feed, unknown.values()),
+        rows=" union all ".join(reads),
+        record_count=before,
+        new_columns=_new_columns(file.feed, unknown.values()),
+        may_lack_values=not file.seen.is_without_blanks,
     )
 
 
@@ -798,7 +854,6 @@ def _parquet(file: _File) -> tuple[AtOnce, str, str, str]:
     number, rows = "file_row_number + 1", f"read_parquet({source}, file_row_number = true)"
     at_once = AtOnce(
         rows=f"select {_raw_columns(file, number, values, extra)} from {rows}",
-        shape=None,
         record_count=count,
         new_columns=_new_columns(file.feed, unknown.values()),
     )
@@ -939,8 +994,9 @@ def _read_csv(source: str, columns: dict[str, str], skip: int, delimiter: str, q
     )
 
 
-def _source(path: Path) -> str:
-    return f"{quote_text(str(path))}, compression = {quote_text('gzip' if is_zipped(path) else 'none')}"
+def _source(*paths: Path) -> str:
+    named = ", ".join(quote_text(str(path)) for path in paths)
+    return f"[{named}], compression = {quote_text('gzip' if is_zipped(paths[0]) else 'none')}"
 
 
 def _linked(file: _File) -> Path:

@@ -13,7 +13,6 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -67,27 +66,28 @@ class Part:
 class Body:
     """The readable content of a part: where it lies, in which of the formats that `readers.py` reads.
 
-    content_hash: of the source's own bytes, where a conversion came between; else the reader makes it.
+    found: the columns that the part's name gives, such as its carrier and its day.
+    bytes_hash: of the source's own bytes, where a conversion came between; else the survey makes it.
     """
 
     part: Part
     path: Path
     format: str
     found: dict[str, str | None]
-    content_hash: str | None = None
+    bytes_hash: str | None = None
 
     @property
     def label(self) -> str:
         return self.part.label
 
     def identity(self, bytes_hash: str) -> str:
-        """What makes two bodies the same content: their bytes and what their names say, such as carrier and day."""
+        """What makes two bodies the same content: their bytes and what their names say."""
         if not self.found:
             return bytes_hash
         return hashlib.sha256(f"{bytes_hash}{json.dumps(self.found, sort_keys=True)}".encode()).hexdigest()
 
 
-def parts(feed: Feed, landed: Path) -> list[Part]:
+def parts(feed: Feed, landed: Path, scratch: Path) -> list[Part]:
     """What the feed reads of one landed file. Raises UnreadableFile for a damaged zip or workbook."""
     if landed.name.lower().endswith(".zip"):
         members = [Part(landed, name) for name in _members(landed) if feed.format_of(Path(name).name)]
@@ -96,8 +96,8 @@ def parts(feed: Feed, landed: Path) -> list[Part]:
                 f"{landed.name}: no member of the zip is a file that {feed.declaration.name} reads. "
                 f"Its patterns: {', '.join(pattern for pattern, _ in feed.files)}."
             )
-        return [part for member in members for part in _sheets(feed, member)]
-    return _sheets(feed, Part(landed))
+        return [part for member in members for part in _sheets(feed, member, scratch)]
+    return _sheets(feed, Part(landed), scratch)
 
 
 def left_alone(feed: Feed, landed: Path) -> list[str]:
@@ -130,7 +130,7 @@ def body(feed: Feed, part: Part, scratch: Path) -> Body:
                     lines.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
                 if lines.tell() == 0:
                     lines.write("\n")  # an envelope without records is no empty file
-            return Body(part, target, "jsonl", found, _hash(source))
+            return Body(part, target, "jsonl", found, hash_of(source))
         except (*GZIP_ERRORS, OSError) as error:
             raise UnreadableFile(f"{part.label}: it is damaged or cut short ({error}). Drop a whole copy.") from error
     return Body(part, source, file_format, found)
@@ -145,7 +145,8 @@ def open_bytes(path: Path) -> IO[bytes]:
     return igzip.open(path) if is_zipped(path) else path.open("rb")
 
 
-def _hash(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """sha256 of the content of a file, unzipped: the same content zipped and plain is the same."""
     with open_bytes(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -195,16 +196,15 @@ def _extracted(part: Part, scratch: Path) -> Path:
 # --- workbooks ----------------------------------------------------------------------------------------------
 
 
-def _sheets(feed: Feed, part: Part) -> list[Part]:
+def _sheets(feed: Feed, part: Part, scratch: Path) -> list[Part]:
     """A workbook's declared sheets; any other file is one part."""
     if feed.format_of(part.file_name) != "excel":
         return [part]
-    with tempfile.TemporaryDirectory(prefix="tollgate-") as scratch:
-        source = _extracted(part, Path(scratch)) if part.inner else part.landed
-        try:
-            found = workbooks.sheet_names(source)
-        except UnreadableWorkbook as error:
-            raise UnreadableFile(f"{part.label}: not readable as a workbook ({error}). Drop a whole copy.") from error
+    source = _extracted(part, scratch) if part.inner else part.landed
+    try:
+        found = workbooks.sheet_names(source)
+    except UnreadableWorkbook as error:
+        raise UnreadableFile(f"{part.label}: not readable as a workbook ({error}). Drop a whole copy.") from error
     names = [name for name in found if feed.sheets.fullmatch(name)]
     if not names:
         raise UnreadableFile(
