@@ -1,6 +1,6 @@
 """How much dearer is a load that finance can trust than the engine's own reading of the same file?
 
-Writes a usage file of so many rows as CSV (gzip) and as Parquet, then loads each in turn with `ingest.load_feed` and
+Writes a usage file of so many rows as CSV (gzip) and as Parquet, then loads each in turn with `load_feed` and
 with one `create table as` of the engine, each in a process of its own and into a new warehouse, and prints the ratio
 of their times (the median of the rounds) and the peak memory of the load.
 
@@ -21,7 +21,9 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration import feeds, ingest
+from orchestration import feeds
+from orchestration.file_ledger import prepare
+from orchestration.loading import load_feed
 
 COLUMNS = [column.name for feed in feeds.declared() if feed.name == "usage__native" for column in feed.columns]
 USAGE = """
@@ -69,8 +71,8 @@ def load_by_tollgate(warehouse: Path, file: Path) -> None:
     (feed,) = [feed for feed in feeds.declared() if feed.name == "usage__native"]
     landing = file.parents[2]
     with duckdb.connect(str(warehouse)) as connection:
-        ingest.prepare(connection)
-        result = ingest.load_feed(connection, feed, landing, is_wanted=lambda path: path == file)
+        prepare(connection)
+        result = load_feed(connection, feed, landing, is_wanted=lambda path: path == file)
     assert result.files_loaded == 1, result.messages
 
 

@@ -123,7 +123,8 @@ def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
 
     What was read but not understood is listed by `tollgate status`: it is judged anew at each run.
     """
-    from orchestration import feeds, ingest, summary
+    from orchestration import feeds, summary
+    from orchestration.replay import replay_quarantine
 
     home = settings.home()
     chosen = [feed for feed in feeds.declared() if feed_name in (None, f"{feed.kind}/{feed.feed}")]
@@ -136,7 +137,7 @@ def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
         summary.print_quarantine(home, console, [feed.name for feed in chosen], limit)
         return
     with _alone(home), duckdb.connect(str(home.warehouse)) as warehouse:
-        replays = [done for feed in chosen for done in ingest.replay_quarantine(warehouse, feed, home.landing)]
+        replays = [done for feed in chosen for done in replay_quarantine(warehouse, feed, home.landing)]
     for done in replays:
         told = done.message or f"{done.label}: {done.loaded_count:,} loaded, {done.quarantined_count:,} stay"
         console.print(f"  {done.feed.kind}/{done.feed.feed}/{told}", highlight=False, soft_wrap=True)

@@ -12,15 +12,11 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration import feeds
+from orchestration.file_ledger import prepare
 from orchestration.gate import gate_checks
-from orchestration.ingest import (
-    RETRIES,
-    UNFINISHED_SUFFIXES,
-    figures,
-    freshness_checks,
-    load_feed,
-    prepare,
-)
+from orchestration.ingest import RETRIES, figures, freshness_checks
+from orchestration.landing import UNFINISHED_SUFFIXES
+from orchestration.loading import load_feed
 from orchestration.resources import POOL, Landing, Warehouse
 
 SETTLED_SECONDS = 10

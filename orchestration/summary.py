@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration import settings
-from orchestration.ingest import unclaimed
+from orchestration.landing import unclaimed
 
 # A settled month is one for which an invoice has come; the edges of the month before and after are told in one line.
 SETTLED = "period_start_date in (select period_start_date from settle.fct_carrier_settlements)"

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from orchestration import feeds, ingest, ledger
+from orchestration import feeds, file_ledger, ledger, loading
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_FILES = PROJECT.parent / "shared" / "data"
@@ -51,7 +51,7 @@ def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
     folder = tmp_path_factory.mktemp("dbt")
     warehouse = folder / "tollgate.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
-        ingest.prepare(connection)
+        file_ledger.prepare(connection)
         ledger.prepare(connection, folder)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("TOLLGATE_", "DBT_"))]:
@@ -84,10 +84,10 @@ def staged(dbt_project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[P
         folder = tmp_path_factory.mktemp("staged")
         warehouse = folder / "tollgate.duckdb"
         with duckdb.connect(str(warehouse)) as connection:
-            ingest.prepare(connection)
+            file_ledger.prepare(connection)
             ledger.prepare(connection, folder)
             for feed in feeds.declared():
-                ingest.load_feed(connection, feed, landing)
+                loading.load_feed(connection, feed, landing)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TOLLGATE_WAREHOUSE", str(warehouse))
             built = dbt(

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import feeds, ingest
+from orchestration import feeds, loading
 from orchestration.feeds import FeedDeclarationError, load_declaration, snake_case
 
 LANDING_PAGE = Path(__file__).parents[1] / "docs" / "landing.md"
@@ -136,7 +136,7 @@ def test_a_feed_of_a_known_shape_needs_no_python(tmp_path: Path):
     (folder / "acme-2026-10-01.csv").write_bytes("Œuvre;225;0,11\n'a;b';'3''9';€1\n".encode("cp1252"))
     (folder / "nameless.csv").write_bytes(b"x;1;2\n")
     with duckdb.connect() as connection:
-        load = ingest.load_feed(connection, feed, tmp_path / "landing")
+        load = loading.load_feed(connection, feed, tmp_path / "landing")
         rows = connection.execute(
             "select country_name, prefix, rate, carrier_id, effective_date from ingest.rate_decks__small"
         ).fetchall()

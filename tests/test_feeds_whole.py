@@ -42,9 +42,9 @@ from conftest import PROJECT, REAL_FILES, dbt
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from orchestration import feeds, ingest
+from orchestration import feeds, file_ledger, loading
 from orchestration.feeds import ANY, RECORDS, Column, Feed, readers, snake_case
-from orchestration.feeds.unpacking import Body, Part
+from orchestration.feeds.unpacking import Body, Part, UnreadableFile
 
 EXAMPLES = 6  # for each of the two or more samples of a feed
 LINES_OF_A_SAMPLE = 40
@@ -928,7 +928,7 @@ class Warehouse:
         self.folder = Path(self.landing.name) / feed.folder
         self.folder.mkdir(parents=True)
         self.connection = duckdb.connect(config={"threads": 1})
-        ingest.prepare(self.connection, (feed,))
+        file_ledger.prepare(self.connection, (feed,))
 
     @classmethod
     def of(cls, feed: Feed) -> "Warehouse":
@@ -941,7 +941,7 @@ class Warehouse:
         """What is in the warehouse after one file: lines of the ledger, raw rows and quarantine by file id."""
         del self._known[self.feed.name]
         (self.folder / file_name).write_bytes(content)
-        load = ingest.load_feed(self.connection, self.feed, Path(self.landing.name))
+        load = loading.load_feed(self.connection, self.feed, Path(self.landing.name))
         (self.folder / file_name).unlink()
         ledger = self._rows("files", "part_name")
         loaded = self._rows(self.feed.name, "_file_id, _record_number")
@@ -1401,11 +1401,11 @@ IN_ANOTHER_PROCESS = """
 import resource, sys
 from pathlib import Path
 import duckdb
-from orchestration import feeds, ingest
+from orchestration import feeds, loading
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 (feed,) = (feed for feed in feeds.declared() if feed.name == sys.argv[1])
 with duckdb.connect(sys.argv[2] + "/warehouse.duckdb", config={"threads": 1}) as connection:
-    ingest.load_feed(connection, feed, Path(sys.argv[2]))
+    loading.load_feed(connection, feed, Path(sys.argv[2]))
 """
 
 
@@ -1537,8 +1537,9 @@ def both_ways(feed: Feed, content: bytes, chunk: int) -> SimpleNamespace:
     """
     found = SimpleNamespace(vouched_count=None, at_once=None, careful=None, careful_count=None)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "CHUNK_BYTES", chunk)
-        patch.setattr(readers, "PIECE_BYTES", chunk)
+        patch.setattr("orchestration.feeds.surveying.CHUNK_BYTES", chunk)
+        patch.setattr("orchestration.feeds.surveying.PIECE_BYTES", chunk)
+        patch.setattr("orchestration.feeds.lines.CHUNK_CHARACTERS", chunk)
         path = Path(folder) / "body.csv"
         path.write_bytes(content)
         body = Body(Part(path), path, "csv", {})
@@ -1554,7 +1555,7 @@ def both_ways(feed: Feed, content: bytes, chunk: int) -> SimpleNamespace:
                     found.at_once = rows
                     numbers = connection.execute(f"select _record_number from ({at_once.rows})") if rows else None
                     assert not rows or {number for (number,) in numbers.fetchall()} == set(range(1, len(rows) + 1))
-        with suppress(readers.UnreadableFile, duckdb.Error):
+        with suppress(UnreadableFile, duckdb.Error):
             plan = readers.plan(connection, feed, body, seen, Path(folder))
             found.careful, found.careful_count = raw_values(connection, plan.rows), plan.record_count
     return found

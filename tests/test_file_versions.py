@@ -13,8 +13,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import feeds, ingest
+from orchestration import feeds
 from orchestration.feeds import Feed, load_declaration
+from orchestration.file_ledger import FileLoad
+from orchestration.loading import load_feed
+from orchestration.replay import replay_quarantine
 
 HEADER = "rate_date,base_currency,quote_currency,rate,source\n"
 
@@ -39,8 +42,8 @@ class Folder:
         os.utime(path, (written_at or self.written,) * 2)
         return path
 
-    def load(self) -> dict[str, ingest.FileLoad]:
-        return {load.file_name: load for load in ingest.load_feed(self.connection, self.feed, self.root).files}
+    def load(self) -> dict[str, FileLoad]:
+        return {load.file_name: load for load in load_feed(self.connection, self.feed, self.root).files}
 
     def newest(self, column: str) -> str:
         """The value that staging takes: of the row loaded last."""
@@ -140,7 +143,7 @@ def test_a_replay_does_not_make_a_file_whole_that_does_not_foot(framed: Folder, 
     assert framed.load()["calls.csv"].quarantined_count == 1
     declaration = framed.feed.declaration
     declaration.write_text(declaration.read_text().replace("agent: filled", "agent: present"))
-    (done,) = ingest.replay_quarantine(framed.connection, load_declaration(declaration), framed.root)
+    (done,) = replay_quarantine(framed.connection, load_declaration(declaration), framed.root)
     assert "total says 9,00" in done.message
     assert framed.connection.execute("select count(*) from ingest.quarantine").fetchone() == (1,)
 
@@ -151,7 +154,7 @@ def test_a_replay_after_a_mended_declaration_loads_each_record_once(framed: Fold
     declaration = framed.feed.declaration
     declaration.write_text(declaration.read_text().replace("agent: filled", "agent: present"))
     mended = load_declaration(declaration)
-    replays = [ingest.replay_quarantine(framed.connection, mended, framed.root) for _ in range(2)]
+    replays = [replay_quarantine(framed.connection, mended, framed.root) for _ in range(2)]
     assert [(done.loaded_count, done.quarantined_count) for done in replays[0]] == [(1, 0)]
     assert replays[1] == []
     rows = framed.connection.execute("select call, _record_number from ingest.usage__framed order by 2").fetchall()

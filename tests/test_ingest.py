@@ -22,8 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration import feeds, ingest
-from orchestration.feeds import Feed
-from orchestration.ingest import FeedLoad, LandingMissing, load_feed, prepare, unclaimed
+from orchestration.feeds import Feed, readers
+from orchestration.file_ledger import prepare
+from orchestration.landing import unclaimed
+from orchestration.loading import FeedLoad, LandingMissing, load_feed
 from orchestration.resources import Warehouse
 
 FEEDS = {feed.name: feed for feed in feeds.declared()}
@@ -140,7 +142,7 @@ def test_the_same_file_twice_is_counted_once(warehouse, landing):
 def test_a_known_file_is_not_even_opened(warehouse, landing, monkeypatch):
     drop(landing, "a.csv", fx("1.1"))
     load_feed(warehouse, FX, landing)
-    monkeypatch.setattr(ingest.readers, "survey", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(readers, "survey", lambda *_: pytest.fail("read again"))
     assert load_feed(warehouse, FX, landing).files_skipped == 1
 
 
@@ -181,13 +183,13 @@ def test_a_load_killed_before_its_commit_leaves_nothing_and_is_repeated_whole(tm
     program = f"""
         import duckdb, time
         from pathlib import Path
-        from orchestration import feeds, ingest
+        from orchestration import feeds, file_ledger, loading
         def die_here(*_, **__):
             print("rows are written", flush=True)
             time.sleep(60)
-        ingest._write_ledger = die_here
+        file_ledger.write_line = die_here
         feed, = [feed for feed in feeds.declared() if feed.name == "usage__native"]
-        ingest.load_feed(duckdb.connect("{database}"), feed, Path("{landing}"))
+        loading.load_feed(duckdb.connect("{database}"), feed, Path("{landing}"))
     """
     root = str(Path(__file__).parents[1])
     child = subprocess.Popen([sys.executable, "-c", dedent(program)], cwd=root, stdout=subprocess.PIPE, text=True)
@@ -206,7 +208,7 @@ def test_a_load_killed_before_its_commit_leaves_nothing_and_is_repeated_whole(tm
 def test_a_file_that_changes_while_it_is_read_is_not_loaded_by_halves(warehouse, landing, monkeypatch):
     path = drop(landing, "a.csv", fx("1.1"))
     os.utime(path, (1, 1))
-    look = ingest.readers.survey
+    look = readers.survey
 
     def look_and_change(*arguments):
         seen = look(*arguments)
@@ -214,7 +216,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_loaded_by_halves(warehouse,
         return seen
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingest.readers, "survey", look_and_change)
+        patched.setattr(readers, "survey", look_and_change)
         assert "changed while it was read" in only_failure(load_feed(warehouse, FX, landing))
     assert rates(warehouse) == []
     load_feed(warehouse, FX, landing)

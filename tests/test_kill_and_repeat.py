@@ -28,7 +28,8 @@ import openpyxl
 
 from orchestration import feeds
 from orchestration.feeds import Feed
-from orchestration.ingest import load_feed, prepare
+from orchestration.file_ledger import prepare
+from orchestration.loading import load_feed
 from orchestration.resources import Warehouse
 
 SEED = 20261001

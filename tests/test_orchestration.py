@@ -16,7 +16,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from orchestration import feeds, ingest
+from orchestration import feeds, ingest, loading
 from orchestration.resources import Landing, Warehouse
 from orchestration.schedules import every_hour, every_morning, landing_sensors, load_history, month_of, settle_month
 from orchestration.settings import Home
@@ -276,7 +276,7 @@ def test_a_late_feed_is_warned_of_and_stops_no_run(home):
     with Warehouse(root=str(home.root)).connect() as connection:
         for name, age in ages.items():
             assert FEEDS[name].expected_every_hours == 24
-            load = ingest.load_feed(connection, FEEDS[name], home.landing, clock=lambda age=age: now - age)
+            load = loading.load_feed(connection, FEEDS[name], home.landing, clock=lambda age=age: now - age)
             assert load.files_loaded == 1, load.messages
 
     run = definitions(home).resolve_job_def("watch_feeds").execute_in_process()

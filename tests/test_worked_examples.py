@@ -3,13 +3,13 @@
 import duckdb
 from conftest import dbt
 
-from orchestration import ingest, ledger
+from orchestration import file_ledger, ledger
 
 
 def test_every_worked_example_of_a_rule_holds(tmp_path, monkeypatch):
     warehouse = tmp_path / "tollgate.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
-        ingest.prepare(connection)
+        file_ledger.prepare(connection)
         ledger.prepare(connection, tmp_path)
     monkeypatch.delenv("TOLLGATE_TERMS_COPY", raising=False)
     monkeypatch.setenv("TOLLGATE_WAREHOUSE", str(warehouse))

@@ -1,7 +1,7 @@
 """Feeds: what lands where, declared in one small YAML file each (`<kind>__<feed>.yml` beside this module).
 
 Belongs here: the shape of a declaration and its loader, which refuses whatever it does not know. Does not
-belong here: reading a file (`readers.py`), the ledger and the raw tables (`orchestration/ingest.py`). A feed
+belong here: reading a file (`readers.py`), the ledger and the raw tables (`orchestration/file_ledger.py`). A feed
 of a known shape needs a YAML file and no Python. Every key; only the first five are required:
 
     kind: usage                     # folder of the landing, first half of the raw table's name

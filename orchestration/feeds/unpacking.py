@@ -151,6 +151,11 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def damaged(body: Body, error: Exception) -> UnreadableFile:
+    """What to raise for one of GZIP_ERRORS."""
+    return UnreadableFile(f"{body.label}: the gzip file is damaged or cut short ({error}). Drop a whole copy.")
+
+
 def _named(label: str, feed: Feed, key: str, pattern: re.Pattern[str] | None, name: str) -> dict[str, str | None]:
     """The values that a name gives."""
     if pattern is None:
