@@ -4,11 +4,12 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 IN_VENV := $(UV) run --no-sync
 
-.PHONY: help run test lint setup ui
+.PHONY: help run test conformance lint setup ui
 
 help:
 	@echo "make run    set up, then settle what lies in data/landing (an empty one gets the demo month)"
 	@echo "make test   set up, then lint and test"
+	@echo "make conformance [CASES=file]   public numeric cases through the models"
 	@echo "make ui     open the graph of the pipeline in a browser (Dagster)"
 
 run: setup
@@ -19,6 +20,9 @@ ui: setup
 
 test: setup lint
 	@$(IN_VENV) pytest
+
+conformance: setup
+	@$(IN_VENV) python tests/conformance/harness.py $(CASES)
 
 lint: setup
 	@$(IN_VENV) ruff check .

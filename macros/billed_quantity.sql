@@ -13,12 +13,40 @@
     end
 {%- endmacro %}
 
-{# The smallest multiple of a step (in thousandths, exact) that is not below the quantity. #}
+{# The smallest multiple of a step that is not below the quantity. #}
 {% macro ceil_to_multiple(quantity, step) -%}
-    {%- set thousandths = 'cast(' ~ quantity ~ ' * 1000 as bigint)' -%}
-    {%- set step_thousandths = 'cast(' ~ step ~ ' * 1000 as bigint)' -%}
-    cast(
-        {{ integer_divide('(' ~ thousandths ~ ' + ' ~ step_thousandths ~ ' - 1)', step_thousandths) }}
-        * {{ step }} as decimal(18, 3)
-    )
+    cast({{ count_of_steps(quantity, step) }} * {{ step }} as decimal(18, 3))
+{%- endmacro %}
+
+{# How many steps cover a quantity: exact, in millionths. #}
+{% macro count_of_steps(quantity, step) -%}
+    {%- set millionths = 'cast(' ~ quantity ~ ' * 1000000 as bigint)' -%}
+    {%- set step_millionths = 'cast(' ~ step ~ ' * 1000000 as bigint)' -%}
+    {{ integer_divide('(' ~ millionths ~ ' + ' ~ step_millionths ~ ' - 1)', step_millionths) }}
+{%- endmacro %}
+
+{# The raw quantity in whole units, where the contract rounds it before anything else. #}
+{% macro whole_quantity(quantity, rounding) -%}
+    case {{ rounding }}
+        when 'up' then cast(ceil({{ quantity }}) as decimal(18, 6))
+        when 'half_up' then cast(floor({{ quantity }} + 0.5) as decimal(18, 6))
+        else {{ quantity }}
+    end
+{%- endmacro %}
+
+{# Of a stretch of one price, from where the increments before it have reached: the minimum, if the call begins in it, ... #}
+{% macro first_increment(stretch, reached) -%}
+    case
+        when {{ reached }} = 0 and {{ stretch }}.from_quantity = 0 then cast({{ stretch }}.minimum_quantity as decimal(18, 3))
+        else cast(0 as decimal(18, 3))
+    end
+{%- endmacro %}
+
+{# ... and the increments whose first second lies in it. None where they have passed it already, or have not come to it. #}
+{% macro increments_of_stretch(stretch, reached) -%}
+    {%- set begin = '(' ~ reached ~ ' + ' ~ first_increment(stretch, reached) ~ ')' -%}
+    case
+        when {{ reached }} < {{ stretch }}.from_quantity or {{ begin }} >= {{ stretch }}.until_quantity then cast(0 as bigint)
+        else cast({{ count_of_steps('(' ~ stretch ~ '.until_quantity - ' ~ begin ~ ')', stretch ~ '.increment_quantity') }} as bigint)
+    end
 {%- endmacro %}

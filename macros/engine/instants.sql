@@ -75,6 +75,11 @@
     cast((unix_millis({{ last_instant }}) - unix_millis({{ first_instant }})) * 0.001 as decimal(18, 3))
 {%- endmacro %}
 
+{# Day of the week of a date: Monday is 1. #}
+{% macro day_of_week(day) -%} {{ adapter.dispatch('day_of_week')(day) }} {%- endmacro %}
+{% macro default__day_of_week(day) -%} cast(isodow({{ day }}) as integer) {%- endmacro %}
+{% macro spark__day_of_week(day) -%} (weekday({{ day }}) + 1) {%- endmacro %}
+
 {# A date some days later. #}
 {% macro add_days(start_date, days) -%} {{ adapter.dispatch('add_days')(start_date, days) }} {%- endmacro %}
 {% macro default__add_days(start_date, days) -%} ({{ start_date }} + {{ days }}) {%- endmacro %}

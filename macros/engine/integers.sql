@@ -13,3 +13,13 @@
     case {{ exponent }}
         {%- for n in range(13) %} when {{ n }} then cast(1{{ '0' * n }} as {{ wide_integer() }}){% endfor %} end
 {%- endmacro %}
+
+{# Least common multiple of a group's positive whole numbers, as an integer. #}
+{% macro least_common_multiple(number) -%} {{ adapter.dispatch('least_common_multiple')(number) }} {%- endmacro %}
+{% macro default__least_common_multiple(number) -%}
+    cast(list_reduce(list(distinct cast({{ number }} as bigint)), lambda one, other: lcm(one, other)) as integer)
+{%- endmacro %}
+{% macro spark__least_common_multiple(number) -%}
+    cast(aggregate(collect_set({{ number }}), 1L, (one, other) ->
+        case when one % other = 0 then one when other % one = 0 then other else one * other end) as int)
+{%- endmacro %}

@@ -1,256 +1,209 @@
 -- One row per event with what it should have cost us, or the reason why that is not known. Rating is a
 -- function of the event, the carrier's own deck as it was in force and known at the start of the event, and
--- the agreement; nothing else.
+-- the agreement; nothing else. The cost of an event is
+--     the lesser of (connect fee + increments) and the code's maximum, plus the fee of the attempt
+-- where the increments that an allowance covers cost nothing.
 with
 
 events as (
 
+    select * from {{ ref('int_events_matched') }}
+
+),
+
+stretches as (
+
+    select * from {{ ref('int_events_stepped') }}
+
+),
+
+stretches_gathered as (
+
     select
         event_id,
-        feed,
-        service,
-        direction,
-        account_id,
-        carrier_id,
-        destination,
-        event_status,
-        quantity_unit,
-        quantity,
-        started_at,
-        received_at
-    from {{ ref('int_events_deduplicated') }}
-
-),
-
-rating_terms as (
-
-    select * from {{ ref('int_rating_terms_resolved') }}
-
-),
-
-rate_decks as (
-
-    select * from {{ ref('int_rate_decks_resolved') }}
-
-),
-
-carriers as (
-
-    select distinct party_id
-    from {{ ref('stg_terms__parties') }}
-    where is_carrier
-
-),
-
-calling_codes as (
-
-    select * from {{ ref('calling_codes') }}
-
-),
-
--- Agreements that exist but were refused: their events say so, instead of pretending that there is no
--- agreement.
-refused_agreements as (
-
-    select distinct party_id
-    from {{ ref('stg_terms__agreements') }}
-    where party_role = 'carrier' and refusal_reason is not null
-
-),
-
-code_lengths as (
-
-    select distinct
-        carrier_id,
-        service,
-        direction,
-        dial_code_length
-    from rate_decks
-
-),
-
-code_lengths_counted as (
-
-    select
-        carrier_id,
-        service,
-        direction,
-        count(*) as code_length_count
-    from code_lengths
-    group by carrier_id, service, direction
-
-),
-
--- The beginnings of each destination, one for each length of code in the carrier's deck. Made before the
--- deck is joined, so that the join meets the code by equality.
-beginnings as (
-
-    select
-        events.event_id,
-        events.carrier_id,
-        events.service,
-        events.direction,
-        events.started_at,
-        substring(events.destination, 1, code_lengths.dial_code_length) as dial_code
-    from events
-    inner join code_lengths
-        on
-            events.carrier_id = code_lengths.carrier_id
-            and events.service = code_lengths.service
-            and events.direction = code_lengths.direction
-    where length(events.destination) >= code_lengths.dial_code_length
-
-),
-
--- Of the codes in force at the start of the event the longest wins.
-codes_matched as (
-
-    select
-        beginnings.event_id,
-        max_by(rate_decks.deck_row_id, rate_decks.dial_code_length) as deck_row_id
-    from beginnings
-    inner join rate_decks
-        on
-            beginnings.carrier_id = rate_decks.carrier_id
-            and beginnings.service = rate_decks.service
-            and beginnings.direction = rate_decks.direction
-            and beginnings.dial_code = rate_decks.dial_code
-            and beginnings.started_at >= rate_decks.applies_from_at
-            and beginnings.started_at < rate_decks.applies_until_at
-    group by beginnings.event_id
-
-),
-
-events_with_terms as (
-
-    select
-        events.*,
-        rating_terms.agreement_id,
-        rating_terms.agreement_currency,
-        rating_terms.increment_method,
-        rating_terms.rounding_mode,
-        rating_terms.event_rounding_decimals,
-        rating_terms.minimum_quantity,
-        rating_terms.increment_quantity,
-        rate_decks.deck_row_id,
-        rate_decks.deck_version,
-        rate_decks.dial_code,
-        rate_decks.destination_id,
-        rate_decks.destination_name,
-        rate_decks.rate_currency,
-        rate_decks.rate_unit,
-        rate_decks.rate_amount,
-        rate_decks.is_refused as is_rate_refused,
-        rate_decks.rate_per_quantity,
-        rate_decks.connect_fee_amount,
-        calling_codes.country_code,
-        -- A deck without any usable row, or a code whose row starts later, are told apart from a hole in the
-        -- deck.
-        code_lengths_counted.code_length_count,
-        {{ is_charged('events.event_status', 'rating_terms.charged_on') }} as is_charged,
-        cast({{ to_local('events.started_at', "coalesce(rating_terms.time_zone, 'UTC')") }} as date)
-            as carrier_local_date
-    from events
-    left join rating_terms
-        on
-            events.carrier_id = rating_terms.carrier_id
-            and events.service = rating_terms.service
-            and events.direction = rating_terms.direction
-            and events.started_at >= rating_terms.valid_from_at
-            and events.started_at < rating_terms.valid_until_at
-    left join codes_matched
-        on events.event_id = codes_matched.event_id
-    left join rate_decks
-        on codes_matched.deck_row_id = rate_decks.deck_row_id
-    left join code_lengths_counted
-        on
-            events.carrier_id = code_lengths_counted.carrier_id
-            and events.service = code_lengths_counted.service
-            and events.direction = code_lengths_counted.direction
-    -- Calling codes are prefix-free: at most one of them begins a number.
-    left join calling_codes
-        on
-            events.service in ('voice', 'sms')
-            and calling_codes.calling_code in (
-                substring(events.destination, 1, 1),
-                substring(events.destination, 1, 2),
-                substring(events.destination, 1, 3)
-            )
-
-),
-
-codes_not_yet_effective as (
-
-    select distinct beginnings.event_id
-    from beginnings
-    inner join rate_decks
-        on
-            beginnings.carrier_id = rate_decks.carrier_id
-            and beginnings.service = rate_decks.service
-            and beginnings.direction = rate_decks.direction
-            and beginnings.dial_code = rate_decks.dial_code
-            and beginnings.started_at < rate_decks.applies_from_at
-
-),
-
-statuses_given as (
-
-    select
-        events_with_terms.*,
-        case
-            when carriers.party_id is null then 'unknown_carrier'
-            when events_with_terms.agreement_id is null and refused_agreements.party_id is not null
-                then 'agreement_refused'
-            when events_with_terms.agreement_id is null then 'no_agreement'
-            when not events_with_terms.is_charged then null
-            when events_with_terms.code_length_count is null then 'no_rate_deck'
-            when
-                events_with_terms.deck_row_id is null and codes_not_yet_effective.event_id is not null
-                then 'rate_not_yet_effective'
-            when events_with_terms.deck_row_id is null then 'no_rate'
-            when events_with_terms.is_rate_refused then 'rate_refused'
-            when events_with_terms.rate_currency != events_with_terms.agreement_currency
-                then 'rate_currency_differs'
-            when events_with_terms.rate_unit != events_with_terms.quantity_unit then 'quantity_unit_differs'
-        end as unrated_reason
-    from events_with_terms
-    left join carriers
-        on events_with_terms.carrier_id = carriers.party_id
-    left join refused_agreements
-        on events_with_terms.carrier_id = refused_agreements.party_id
-    left join codes_not_yet_effective
-        on events_with_terms.event_id = codes_not_yet_effective.event_id
+        cast(sum(billed_quantity) as decimal(18, 3)) as billed_quantity,
+        bool_or(is_covered) as is_covered,
+        min_by(rate_amount, stretch_number) as rate_amount,
+        min_by(connect_fee_amount, stretch_number) as connect_fee_amount,
+        min_by(maximum_amount, stretch_number) as maximum_amount
+    from stretches
+    group by event_id
 
 ),
 
 quantities_billed as (
 
     select
+        events.event_id,
+        events.feed,
+        events.service,
+        events.direction,
+        events.account_id,
+        events.carrier_id,
+        events.agreement_id,
+        events.agreement_currency,
+        events.destination,
+        events.country_code,
+        events.event_status,
+        events.is_charged,
+        events.has_bands_or_steps,
+        events.deck_row_id,
+        events.deck_version,
+        events.dial_code,
+        events.destination_id,
+        events.destination_name,
+        events.increment_method,
+        events.increment_rounding_mode,
+        events.increment_rounding_decimals,
+        events.rounding_mode,
+        events.event_rounding_decimals,
+        events.tax_ratio,
+        events.free_quantity,
+        events.quantity_unit,
+        events.quantity,
+        events.minimum_quantity,
+        events.increment_quantity,
+        case
+            when events.unrated_reason is not null then events.unrated_reason
+            when
+                events.is_used
+                and events.has_bands_or_steps
+                and not coalesce(stretches_gathered.is_covered, false)
+                then 'no_rate_at_that_time'
+        end as unrated_reason,
+        case
+            when events.is_used and events.has_bands_or_steps then stretches_gathered.billed_quantity
+            when events.is_used
+                then {{ billed_quantity(
+                    'events.rounded_quantity', 'events.minimum_quantity', 'events.increment_quantity',
+                    'events.increment_method'
+                ) }}
+            when events.is_charged then cast(0 as decimal(18, 3))
+        end as billed_quantity,
+        -- An event without a used second has no price, at most the fee of its attempt.
+        coalesce(events.rate_per_quantity, 1) as rate_per_quantity,
+        coalesce(events.rate_amount, stretches_gathered.rate_amount, 0) as rate_amount,
+        case
+            when events.is_used
+                then coalesce(events.connect_fee_amount, stretches_gathered.connect_fee_amount)
+            else 0
+        end as connect_fee_amount,
+        case when events.is_used then coalesce(events.maximum_amount, stretches_gathered.maximum_amount) end
+            as maximum_amount,
+        case when events.is_attempt_charged then events.attempt_fee_amount else 0 end as attempt_fee_amount,
+        events.carrier_local_date,
+        events.started_at,
+        events.received_at
+    from events
+    left join stretches_gathered
+        on events.event_id = stretches_gathered.event_id
+
+),
+
+statuses_given as (
+
+    select
         *,
         case
             when unrated_reason is not null then 'unrated'
-            when is_charged then 'rated'
+            when is_charged or attempt_fee_amount > 0 then 'rated'
             else 'not_charged'
         end as rating_status,
+        -- Increments of the whole duration are all alike.
         case
-            when unrated_reason is null and is_charged
-                then {{ billed_quantity(
-                    'quantity', 'minimum_quantity', 'increment_quantity', 'increment_method'
-                ) }}
-        end as billed_quantity
+            when increment_method = 'whole_duration' and billed_quantity > minimum_quantity then 0
+            else least(minimum_quantity, billed_quantity)
+        end as first_quantity
+    from quantities_billed
+
+),
+
+-- An allowance is used up in the order in which the events began, whatever the order in which they came.
+allowances_used as (
+
+    select
+        event_id,
+        least(
+            billed_quantity,
+            greatest(
+                0,
+                free_quantity - coalesce(sum(billed_quantity) over (
+                    partition by agreement_id, service, direction, {{ month_of('carrier_local_date') }}
+                    order by started_at, event_id
+                    rows between unbounded preceding and 1 preceding
+                ), 0)
+            )
+        ) as free_quantity
     from statuses_given
+    where free_quantity > 0 and rating_status = 'rated' and billed_quantity > 0
+
+),
+
+-- Rate times quantity before the division by the rate's own quantity: exact, so that a line may be rounded
+-- from exact sums.
+stretches_priced as (
+
+    select
+        stretches.event_id,
+        cast(sum(
+            {{ increments_priced(
+                'stretches.rate_amount', 'stretches.rate_per_quantity',
+                'stretches.first_quantity', 'stretches.increment_quantity', 'stretches.increment_count',
+                'stretches.billed_quantity - least(stretches.billed_quantity, greatest(0, '
+                ~ 'coalesce(allowances_used.free_quantity, 0) - (stretches.reached_quantity - stretches.billed_quantity)))',
+                'events.increment_rounding_decimals', 'events.increment_rounding_mode'
+            ) }}
+        ) as {{ exact_amount() }}) as undivided_usage_amount
+    from stretches
+    inner join events
+        on stretches.event_id = events.event_id
+    left join allowances_used
+        on stretches.event_id = allowances_used.event_id
+    group by stretches.event_id
+
+),
+
+usage_priced as (
+
+    select
+        statuses_given.*,
+        case
+            when statuses_given.rating_status != 'rated' then null
+            when coalesce(statuses_given.billed_quantity, 0) = 0 then cast(0 as {{ exact_amount() }})
+            when statuses_given.has_bands_or_steps then stretches_priced.undivided_usage_amount
+            else
+                {{ increments_priced(
+                    'statuses_given.rate_amount', 'statuses_given.rate_per_quantity',
+                    'statuses_given.first_quantity',
+                    'statuses_given.increment_quantity',
+                    count_of_steps(
+                        '(statuses_given.billed_quantity - statuses_given.first_quantity)',
+                        'statuses_given.increment_quantity'
+                    ),
+                    'statuses_given.billed_quantity - coalesce(allowances_used.free_quantity, 0)',
+                    'statuses_given.increment_rounding_decimals', 'statuses_given.increment_rounding_mode'
+                ) }}
+        end as undivided_usage_amount
+    from statuses_given
+    left join allowances_used
+        on statuses_given.event_id = allowances_used.event_id
+    left join stretches_priced
+        on statuses_given.event_id = stretches_priced.event_id
 
 ),
 
 costs_multiplied as (
 
-    -- Rate times quantity before the division by the rate's own quantity: exact, so that a line may be
-    -- rounded from exact sums.
     select
         *,
-        {{ multiply_exactly('billed_quantity', 'rate_amount') }}
-        + {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} as undivided_cost_amount
-    from quantities_billed
+        least(
+            {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} + undivided_usage_amount,
+            coalesce(
+                {{ multiply_exactly('rate_per_quantity', 'maximum_amount') }},
+                {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} + undivided_usage_amount
+            )
+        ) + {{ multiply_exactly('rate_per_quantity', 'attempt_fee_amount') }} as undivided_cost_amount
+    from usage_priced
 
 ),
 
@@ -276,10 +229,11 @@ events_rated as (
         destination_name,
         quantity_unit,
         quantity,
-        billed_quantity,
+        case when rating_status = 'rated' then coalesce(billed_quantity, 0) end as billed_quantity,
         case when rating_status = 'rated' then rate_amount end as rate_amount,
         case when rating_status = 'rated' then rate_per_quantity end as rate_per_quantity,
         case when rating_status = 'rated' then connect_fee_amount end as connect_fee_amount,
+        case when rating_status = 'rated' then attempt_fee_amount end as attempt_fee_amount,
         case when rating_status = 'rated' then undivided_cost_amount end as undivided_cost_amount,
         case
             when rating_status = 'rated'
@@ -288,7 +242,14 @@ events_rated as (
                     'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
                 ) }}
         end as rated_cost_amount,
-        case when rating_status = 'rated' then rate_currency end as rated_cost_currency,
+        case
+            when rating_status = 'rated'
+                then {{ scale_money(
+                    'undivided_cost_amount', '1 + tax_ratio', 'rate_per_quantity',
+                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
+                ) }}
+        end as rated_cost_including_tax_amount,
+        case when rating_status = 'rated' then agreement_currency end as rated_cost_currency,
         event_rounding_decimals is not null as is_rounded_per_event,
         carrier_local_date,
         started_at,

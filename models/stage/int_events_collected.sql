@@ -1,4 +1,5 @@
--- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused.
+-- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. Only
+-- the native feed says which attempt of a call was its last; a record of any other is one.
 {% for feed in var('feeds')['usage'] %}
     select
         feed,
@@ -13,6 +14,7 @@
         quantity_unit,
         refusal_reason,
         vendor_currency,
+        {{ 'is_final_attempt' if feed == 'native' else 'true as is_final_attempt' }},
         quantity,
         vendor_amount,
         started_at,

@@ -56,6 +56,7 @@ events_deduplicated as (
         event_status,
         quantity_unit,
         case when vendor_amount is null then last_vendor_currency else vendor_currency end as vendor_currency,
+        is_final_attempt,
         file_id,
         record_number,
         quantity,

@@ -32,7 +32,8 @@ where
     and (
         unrated_reason is not null
         or agreement_id is null
-        or deck_row_id is null
+        -- The fee of an attempt stands in the agreement, not in the deck.
+        or (deck_row_id is null and (billed_quantity > 0 or attempt_fee_amount = 0))
         or billed_quantity is null
         or rated_cost_amount is null
         or rated_cost_currency is null

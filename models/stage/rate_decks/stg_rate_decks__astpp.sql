@@ -39,6 +39,7 @@ deck_rows_read as (
         60 as rate_per_quantity,
         {{ parse_decimal("coalesce(deck_rows.connection_cost_usd, '0')", 'declared.decimal_mark') }}
             as connect_fee_amount,
+        {{ one_price_all_week() }},
         try_cast(deck_rows.effective_date as date) as effective_date,
         {{ received_before('deck_rows.effective_date') }} as received_at,
         deck_rows._loaded_at as loaded_at,

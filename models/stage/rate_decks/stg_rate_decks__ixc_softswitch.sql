@@ -37,6 +37,7 @@ deck_rows_read as (
         {{ parse_decimal('deck_rows.price', 'declared.decimal_mark') }} as rate_amount,
         60 as rate_per_quantity,
         cast(0 as decimal(18, 8)) as connect_fee_amount,
+        {{ one_price_all_week() }},
         try_cast(deck_rows.effective_date as date) as effective_date,
         {{ received_before('deck_rows.effective_date') }} as received_at,
         deck_rows._loaded_at as loaded_at,

@@ -33,6 +33,16 @@ deck_rows_read as (
             when connect_fee_amount is null then cast(0 as decimal(18, 8))
             else try_cast(connect_fee_amount as decimal(18, 8))
         end as connect_fee_amount,
+        minimum_quantity as minimum_text,
+        increment_quantity as increment_text,
+        maximum_amount as maximum_text,
+        try_cast(minimum_quantity as decimal(18, 3)) as minimum_quantity,
+        try_cast(increment_quantity as decimal(18, 3)) as increment_quantity,
+        try_cast(maximum_amount as decimal(18, 8)) as maximum_amount,
+        {{ weekdays_of('days') }} as weekdays,
+        {{ minute_of_day("coalesce(starts_at, '00:00')") }} as from_minute,
+        {{ minute_of_day("coalesce(ends_at, '24:00')") }} as until_minute,
+        try_cast(coalesce(from_quantity, '0') as decimal(18, 3)) as from_quantity,
         try_cast(effective_date as date) as effective_date,
         {{ parse_instant('received_at') }} as received_at,
         _loaded_at as loaded_at,
@@ -53,11 +63,28 @@ select
     destination_name,
     rate_currency,
     rate_unit,
-    {{ deck_refusal_reason('rate_currency in (select currencies.currency_code from currencies)') }}
-        as refusal_reason,
+    {{ deck_refusal_reason(
+        'rate_currency in (select currencies.currency_code from currencies)',
+        {
+            'increment_unreadable':
+                'coalesce(minimum_quantity, -1) < 0 and minimum_text is not null'
+                ~ ' or coalesce(increment_quantity, 0) <= 0 and increment_text is not null',
+            'maximum_amount_unreadable': 'coalesce(maximum_amount, -1) < 0 and maximum_text is not null',
+            'time_band_unreadable':
+                'weekdays is null or from_minute is null or until_minute is null or from_minute >= until_minute',
+            'from_quantity_unreadable': 'from_quantity is null or from_quantity < 0'
+        }
+    ) }} as refusal_reason,
     rate_amount,
     rate_per_quantity,
     connect_fee_amount,
+    minimum_quantity,
+    increment_quantity,
+    maximum_amount,
+    weekdays,
+    from_minute,
+    until_minute,
+    from_quantity,
     is_closed,
     effective_date,
     received_at,

@@ -46,6 +46,7 @@ deck_rows_read as (
         deck_rows.off_peak_amount,
         60 as rate_per_quantity,
         cast(0 as decimal(18, 8)) as connect_fee_amount,
+        {{ one_price_all_week() }},
         {{ first_day_of_row('deck_rows.row_day', 'deck_rows.effective_date') }} as effective_date,
         {{ received_before('deck_rows.effective_date') }} as received_at,
         deck_rows._loaded_at as loaded_at,

@@ -18,7 +18,8 @@ events_read as (
         lower(trim(status)) as event_status,
         lower(trim(quantity_unit)) as quantity_unit,
         cast(null as string) as vendor_currency,
-        {{ parse_decimal('quantity', type='decimal(18, 3)') }} as quantity,
+        try_cast(coalesce(trim(is_final_attempt), 'true') as boolean) as is_final_attempt,
+        {{ parse_decimal('quantity', type='decimal(18, 6)') }} as quantity,
         cast(null as decimal(18, 8)) as vendor_amount,
         {{ parse_instant('started_at') }} as started_at,
         {{ parse_instant('received_at') }} as received_at,
@@ -31,5 +32,8 @@ events_read as (
 
 select
     *,
-    {{ usage_refusal_reason() }} as refusal_reason
+    coalesce(
+        {{ usage_refusal_reason() }},
+        case when is_final_attempt is null then 'is_final_attempt_unreadable' end
+    ) as refusal_reason
 from events_read
