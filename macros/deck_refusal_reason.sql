@@ -6,7 +6,9 @@
         when effective_date is null then 'effective_date_unreadable'
         when received_at is null then 'received_at_unreadable'
         -- Only '' is every destination; a feed whose rows must have a code never says ''.
-        when dial_code is null or (dial_code != '' and not {{ is_digits('dial_code') }}) then 'dial_code_unreadable'
+        when
+            dial_code is null or length(dial_code) > 15 or (dial_code != '' and not {{ is_digits('dial_code') }})
+            then 'dial_code_unreadable'
         when is_closed then null
         {% for reason, condition in not_supported.items() -%}
         when {{ condition }} then '{{ reason }}'

@@ -1,6 +1,8 @@
 -- One row per event with what decides its cost: the agreement, the code of the carrier's own deck as it was
 -- in force and known at the start of the event, and the quantity that counts; or the reason why one is
 -- missing.
+{% set code_lengths = range(15, -1, -1) %} {# the longest first; a code of no digits is every destination #}
+
 with
 
 events as (
@@ -59,66 +61,118 @@ refused_agreements as (
 
 ),
 
-code_lengths as (
-
-    select distinct
-        carrier_id,
-        service,
-        direction,
-        dial_code_length
-    from rate_decks
-
-),
-
-code_lengths_counted as (
+-- A deck without any usable row is told apart from a hole in it.
+decks as (
 
     select
         carrier_id,
         service,
         direction,
-        count(*) as code_length_count
-    from code_lengths
+        row_number() over (order by carrier_id, service, direction) as deck_number
+    from rate_decks
     group by carrier_id, service, direction
 
 ),
 
--- The beginnings of each destination, one for each length of code in the carrier's deck. Made before the
--- deck is joined, so that the join meets the code by equality.
-beginnings as (
+-- Codes and numbers as whole numbers: the beginning of a number is a quotient, and equal integers are found
+-- much faster than equal texts.
+codes as (
 
     select
-        events.event_id,
-        events.carrier_id,
-        events.service,
-        events.direction,
-        events.started_at,
-        substring(events.destination, 1, code_lengths.dial_code_length) as dial_code
-    from events
-    inner join code_lengths
+        decks.deck_number,
+        rate_decks.deck_row_id,
+        rate_decks.dial_code_length,
+        coalesce(cast(nullif(rate_decks.dial_code, '') as bigint), 0) as code_number,
+        rate_decks.applies_from_at,
+        rate_decks.applies_until_at
+    from rate_decks
+    inner join decks
         on
-            events.carrier_id = code_lengths.carrier_id
-            and events.service = code_lengths.service
-            and events.direction = code_lengths.direction
-    where length(events.destination) >= code_lengths.dial_code_length
+            rate_decks.carrier_id = decks.carrier_id
+            and rate_decks.service = decks.service
+            and rate_decks.direction = decks.direction
 
 ),
 
--- Of the codes in force at the start of the event the longest wins.
+numbers as (
+
+    select
+        events.*,
+        decks.deck_number,
+        case when events.service = 'email' then 0 else length(events.destination) end as digit_count,
+        case when events.service = 'email' then 0 else {{ padded_number('events.destination') }} end
+            as padded_number
+    from events
+    left join decks
+        on
+            events.carrier_id = decks.carrier_id
+            and events.service = decks.service
+            and events.direction = decks.direction
+
+),
+
+-- Of the codes in force at the start of the event the longest wins. One join for each length streams, where
+-- one join for all lengths would have to gather the codes of each event again.
 codes_matched as (
 
     select
-        beginnings.event_id,
-        max_by(rate_decks.deck_row_id, rate_decks.dial_code_length) as deck_row_id
-    from beginnings
-    inner join rate_decks
+        numbers.*,
+        coalesce(
+            {% for length in code_lengths %}
+                code_{{ length }}.deck_row_id{{ ',' if not loop.last }}
+            {% endfor %}
+        ) as deck_row_id
+    from numbers
+    {% for length in code_lengths %}
+        left join codes as code_{{ length }}
+            on
+                numbers.deck_number = code_{{ length }}.deck_number
+                and code_{{ length }}.dial_code_length = {{ length }}
+                and {{ beginning_of_number('numbers.padded_number', length) }} = code_{{ length }}.code_number
+                and numbers.digit_count >= code_{{ length }}.dial_code_length
+                and numbers.started_at >= code_{{ length }}.applies_from_at
+                and numbers.started_at < code_{{ length }}.applies_until_at
+    {% endfor %}
+
+),
+
+code_lengths_used as (
+
+    select distinct
+        deck_number,
+        dial_code_length
+    from codes
+
+),
+
+-- Why an event has no code: is there one that begins later?
+beginnings_unmatched as (
+
+    select
+        codes_matched.event_id,
+        codes_matched.started_at,
+        codes_matched.deck_number,
+        code_lengths_used.dial_code_length,
+        substring(codes_matched.destination, 1, code_lengths_used.dial_code_length) as beginning
+    from codes_matched
+    inner join code_lengths_used
         on
-            beginnings.carrier_id = rate_decks.carrier_id
-            and beginnings.service = rate_decks.service
-            and beginnings.direction = rate_decks.direction
-            and beginnings.dial_code = rate_decks.dial_code
-            and beginnings.started_at >= rate_decks.applies_from_at
-            and beginnings.started_at < rate_decks.applies_until_at
-    group by beginnings.event_id
+            codes_matched.deck_number = code_lengths_used.deck_number
+            and codes_matched.digit_count >= code_lengths_used.dial_code_length
+    where codes_matched.deck_row_id is null
+
+),
+
+codes_not_yet_effective as (
+
+    select distinct beginnings_unmatched.event_id
+    from beginnings_unmatched
+    inner join codes
+        on
+            beginnings_unmatched.deck_number = codes.deck_number
+            and beginnings_unmatched.dial_code_length = codes.dial_code_length
+            and coalesce(cast(nullif(beginnings_unmatched.beginning, '') as bigint), 0) = codes.code_number
+            and beginnings_unmatched.started_at < codes.applies_from_at
 
 ),
 
@@ -146,7 +200,6 @@ events_with_terms as (
         coalesce(rate_decks.minimum_quantity, rating_terms.minimum_quantity) as minimum_quantity,
         coalesce(rate_decks.increment_quantity, rating_terms.increment_quantity) as increment_quantity,
         {{ whole_quantity('events.quantity', 'rating_terms.quantity_rounding') }} as rounded_quantity,
-        rate_decks.deck_row_id,
         rate_decks.deck_version,
         rate_decks.dial_code,
         rate_decks.destination_id,
@@ -159,14 +212,11 @@ events_with_terms as (
         rate_decks.connect_fee_amount,
         rate_decks.maximum_amount,
         rate_decks.has_bands_or_steps,
-        calling_codes.country_code,
-        -- A deck without any usable row, or a code whose row starts later, are told apart from a hole in the
-        -- deck.
-        code_lengths_counted.code_length_count,
+        coalesce(code_of_3.country_code, code_of_2.country_code, code_of_1.country_code) as country_code,
         {{ is_charged('events.event_status', 'rating_terms.charged_on') }} as is_charged,
         cast({{ to_local('events.started_at', "coalesce(rating_terms.time_zone, 'UTC')") }} as date)
             as carrier_local_date
-    from events
+    from codes_matched as events
     left join rating_terms
         on
             events.carrier_id = rating_terms.carrier_id
@@ -174,38 +224,16 @@ events_with_terms as (
             and events.direction = rating_terms.direction
             and events.started_at >= rating_terms.valid_from_at
             and events.started_at < rating_terms.valid_until_at
-    left join codes_matched
-        on events.event_id = codes_matched.event_id
     left join rate_decks
-        on codes_matched.deck_row_id = rate_decks.deck_row_id
-    left join code_lengths_counted
-        on
-            events.carrier_id = code_lengths_counted.carrier_id
-            and events.service = code_lengths_counted.service
-            and events.direction = code_lengths_counted.direction
+        on events.deck_row_id = rate_decks.deck_row_id
     -- Calling codes are prefix-free: at most one of them begins a number.
-    left join calling_codes
-        on
-            events.service in ('voice', 'sms')
-            and calling_codes.calling_code in (
-                substring(events.destination, 1, 1),
-                substring(events.destination, 1, 2),
-                substring(events.destination, 1, 3)
-            )
-
-),
-
-codes_not_yet_effective as (
-
-    select distinct beginnings.event_id
-    from beginnings
-    inner join rate_decks
-        on
-            beginnings.carrier_id = rate_decks.carrier_id
-            and beginnings.service = rate_decks.service
-            and beginnings.direction = rate_decks.direction
-            and beginnings.dial_code = rate_decks.dial_code
-            and beginnings.started_at < rate_decks.applies_from_at
+    {% for length in (1, 2, 3) %}
+        left join calling_codes as code_of_{{ length }}
+            on
+                events.service in ('voice', 'sms')
+                and substring(events.destination, 1, {{ length }}) = code_of_{{ length }}.calling_code
+                and length(code_of_{{ length }}.calling_code) = {{ length }}
+    {% endfor %}
 
 ),
 
@@ -219,7 +247,7 @@ statuses_given as (
                 then 'agreement_refused'
             when events_with_terms.agreement_id is null then 'no_agreement'
             when not events_with_terms.is_charged then null
-            when events_with_terms.code_length_count is null then 'no_rate_deck'
+            when events_with_terms.deck_number is null then 'no_rate_deck'
             when
                 events_with_terms.deck_row_id is null and codes_not_yet_effective.event_id is not null
                 then 'rate_not_yet_effective'

@@ -207,6 +207,21 @@ costs_multiplied as (
 
 ),
 
+costs_divided as (
+
+    select
+        *,
+        case
+            when rating_status = 'rated'
+                then {{ divide_and_round(
+                    'undivided_cost_amount', 'rate_per_quantity',
+                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
+                ) }}
+        end as rated_cost_amount
+    from costs_multiplied
+
+),
+
 events_rated as (
 
     select
@@ -235,14 +250,9 @@ events_rated as (
         case when rating_status = 'rated' then connect_fee_amount end as connect_fee_amount,
         case when rating_status = 'rated' then attempt_fee_amount end as attempt_fee_amount,
         case when rating_status = 'rated' then undivided_cost_amount end as undivided_cost_amount,
+        rated_cost_amount,
         case
-            when rating_status = 'rated'
-                then {{ divide_and_round(
-                    'undivided_cost_amount', 'rate_per_quantity',
-                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
-                ) }}
-        end as rated_cost_amount,
-        case
+            when tax_ratio = 0 then rated_cost_amount
             when rating_status = 'rated'
                 then {{ scale_money(
                     'undivided_cost_amount', '1 + tax_ratio', 'rate_per_quantity',
@@ -254,7 +264,7 @@ events_rated as (
         carrier_local_date,
         started_at,
         received_at
-    from costs_multiplied
+    from costs_divided
 
 )
 

@@ -4,7 +4,37 @@
 -- copy is kept, with its currency. Copies are counted, so that nothing vanishes unseen.
 with
 
-records_numbered as (
+records as (
+
+    select * from {{ ref('int_events_collected') }}
+    where refusal_reason is null
+
+),
+
+-- Nearly all events come once: only the copies of the others are put in order.
+keys_repeated as (
+
+    select
+        feed,
+        source_event_id
+    from records
+    group by feed, source_event_id
+    having count(*) > 1
+
+),
+
+copies as (
+
+    select records.*
+    from records
+    inner join keys_repeated
+        on
+            records.feed = keys_repeated.feed
+            and records.source_event_id = keys_repeated.source_event_id
+
+),
+
+copies_numbered as (
 
     select
         *,
@@ -36,15 +66,13 @@ records_numbered as (
         max(case when event_status not in ('pending', 'unknown') then event_status end) over (
             partition by feed, source_event_id
         ) as last_status
-    from {{ ref('int_events_collected') }}
-    where refusal_reason is null
+    from copies
 
 ),
 
-events_deduplicated as (
+last_words as (
 
     select
-        feed || ':' || source_event_id as event_id,
         feed,
         source_event_id,
         service,
@@ -66,8 +94,46 @@ events_deduplicated as (
         started_at,
         received_at,
         loaded_at
-    from records_numbered
+    from copies_numbered
     where copy_number = 1
+    union all
+    select
+        records.feed,
+        records.source_event_id,
+        records.service,
+        records.direction,
+        records.account_id,
+        records.carrier_id,
+        records.origin,
+        records.destination,
+        records.event_status,
+        records.quantity_unit,
+        records.vendor_currency,
+        records.is_final_attempt,
+        records.file_id,
+        records.record_number,
+        records.quantity,
+        records.vendor_amount,
+        1 as record_count,
+        false as is_restated,
+        records.started_at,
+        records.received_at,
+        records.loaded_at
+    from records
+    left join keys_repeated
+        on
+            records.feed = keys_repeated.feed
+            and records.source_event_id = keys_repeated.source_event_id
+    where keys_repeated.source_event_id is null
+
+),
+
+events_deduplicated as (
+
+    select
+        feed || ':' || source_event_id as event_id,
+        *
+    from last_words
 
 )
 

@@ -1,0 +1,9 @@
+{# Beginnings of numbers, compared as integers. A number of E.164 has at most 15 digits. #}
+
+{# The first 15 digits of a number, filled up with zeros; null where it has other signs. #}
+{% macro padded_number(digits) -%} try_cast(rpad({{ digits }}, 15, '0') as bigint) {%- endmacro %}
+
+{# The first digits of a padded number. #}
+{% macro beginning_of_number(padded, length) -%}
+    {{ integer_divide(padded, 'cast(1' ~ '0' * (15 - length) ~ ' as bigint)') }}
+{%- endmacro %}
