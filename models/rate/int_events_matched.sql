@@ -247,6 +247,11 @@ statuses_given as (
                 then 'agreement_refused'
             when events_with_terms.agreement_id is null then 'no_agreement'
             when not events_with_terms.is_charged then null
+            -- A switch that lost the end of a call, or its clock.
+            when events_with_terms.service = 'voice' and events_with_terms.quantity > 86400
+                then 'duration_above_a_day'
+            when events_with_terms.started_at > events_with_terms.received_at + interval 1 day
+                then 'started_after_receipt'
             when events_with_terms.deck_number is null then 'no_rate_deck'
             when
                 events_with_terms.deck_row_id is null and codes_not_yet_effective.event_id is not null
