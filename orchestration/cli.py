@@ -8,7 +8,7 @@ wrong; 130 stopped by Ctrl-C.
 
 import os
 import shutil
-import subprocess
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -74,6 +74,7 @@ def simulate(month: str, events: int, seed: int) -> None:
 def run(events: int) -> None:
     """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish."""
     home = settings.home()
+    _check_settings()
     with _alone(home):
         if not any(_files(home.landing)):
             if not settings.uses_demo_terms():
@@ -107,11 +108,17 @@ def status() -> None:
 def ui(port: int) -> None:
     """Open Dagster: the graph of the pipeline, its runs, checks, schedule and sensor."""
     home = settings.home()
+    _check_settings()
     settings.prepare_environment(home)
     console.print(f"Dagster at http://127.0.0.1:{port} (stop it with Ctrl-C)")
     dagster = shutil.which("dagster", path=str(Path(sys.executable).parent)) or "dagster"
     command = [dagster, "dev", "--module-name", "orchestration.definitions", "--host", "127.0.0.1", "--port", str(port)]
-    raise SystemExit(subprocess.call(command, cwd=settings.PROJECT_DIR))
+    os.chdir(settings.PROJECT_DIR)
+    sys.stdout.flush()
+    # Dagster takes the place of this process, so whoever stops it stops Dagster, which ends its own processes. To a
+    # SIGTERM it does what it does to Ctrl-C, and that is nothing where a shell's `&` has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execvp(command[0], command)
 
 
 @main.command()
@@ -138,12 +145,20 @@ def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
         return
     with _alone(home), duckdb.connect(str(home.warehouse)) as warehouse:
         replays = [done for feed in chosen for done in replay_quarantine(warehouse, feed, home.landing)]
+        (left,) = warehouse.execute(
+            "select count(*) from ingest.quarantine where kind || '__' || feed in (select unnest(?))",
+            [[feed.name for feed in chosen]],
+        ).fetchone()
     for done in replays:
-        told = done.message or f"{done.label}: {done.loaded_count:,} loaded, {done.quarantined_count:,} stay"
+        told = done.message or f"{done.label}: {done.loaded_count:,} loaded, {summary.stay(done.quarantined_count)}"
         console.print(f"  {done.feed.kind}/{done.feed.feed}/{told}", highlight=False, soft_wrap=True)
     loaded = sum(done.loaded_count for done in replays)
-    settle = "; run `tollgate run` to settle them" if loaded else ""
-    console.print(f"{loaded:,} {'record' if loaded == 1 else 'records'} left quarantine{settle}", highlight=False)
+    its_table, it = ("its table", "it") if loaded == 1 else ("their tables", "them")
+    settle = f"; run `tollgate run` to settle {it}" if loaded else ""
+    console.print(
+        f"{summary.counted(loaded, 'record')} moved to {its_table}; {summary.stay(left)} in quarantine{settle}",
+        highlight=False,
+    )
 
 
 def _run_job(home: settings.Home, name: str) -> None:
@@ -244,6 +259,14 @@ def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+def _check_settings() -> None:
+    """What is set wrongly stops the command before it does anything, not each feed when its turn comes."""
+    try:
+        settings.quiet_seconds()
+    except settings.SettingError as error:
+        _stop(str(error))
 
 
 def _stop(message: str) -> None:

@@ -273,6 +273,24 @@ def forget_failures_of_parts_that_are_gone(
         )
 
 
+def forget_failures_of_files_that_are_gone(connection: duckdb.DuckDBPyConnection, feed: Feed, folder: Path) -> None:
+    """A failed file that somebody took away is nothing to mend any more. Nothing of it was loaded."""
+    failed = connection.execute(
+        "select distinct file_name from ingest.files where kind = ? and feed = ? and outcome = 'failed'",
+        [feed.kind, feed.feed],
+    ).fetchall()
+    gone = [name for (name,) in failed if not (folder / name).exists()]
+    if gone:
+        with transaction(connection):
+            connection.execute(
+                """
+                delete from ingest.files
+                where kind = ? and feed = ? and outcome = 'failed' and list_contains(?::varchar[], file_name)
+                """,
+                [feed.kind, feed.feed, gone],
+            )
+
+
 def write_line(
     connection: duckdb.DuckDBPyConnection,
     arrival: Arrival,
@@ -326,7 +344,8 @@ def with_message(
         told.append(f"new columns, kept in _extra_columns: {', '.join(new_columns)}")
     version = version_of(connection, arrival)
     if version > 1:
-        told.append(f"version {version} of this name; all versions are kept")
+        returned = " (its content was there before)" if arrival.return_number else ""
+        told.append(f"version {version} of this name{returned}; all versions are kept")
     message = f"{load.file_name}: {'; '.join(told)}" if told else None
     return replace(load, message=message, new_columns=new_columns)
 

@@ -36,7 +36,8 @@ class LandingMissing(Exception):
 
 @dataclass(frozen=True)
 class FeedLoad:
-    """What one call of `load_feed` did, file by file, and which paths in the feed's folder it left alone."""
+    """What one call of `load_feed` did, file by file, and which paths of the landing, in the feed's folder, it left
+    alone."""
 
     feed: Feed
     files: tuple[FileLoad, ...]
@@ -102,6 +103,7 @@ def load_feed(
             f"docs/landing.md says, or set TOLLGATE_HOME to the folder that holds your landing/."
         )
     file_ledger.prepare(connection, (feed,))
+    file_ledger.forget_failures_of_files_that_are_gone(connection, feed, landing / feed.folder)
     known = file_ledger.known_files(connection, feed)
     claimed, left_alone = sort_out(feed, landing / feed.folder)
     # The file written last is loaded last: of two versions it is the one that counts.
@@ -115,7 +117,7 @@ def load_feed(
             else:
                 loads += _load_unless_known(connection, feed, path, clock, known, scratch)
     inner = [path / name for path in wanted for name in unpacking.left_alone(feed, path)]
-    return FeedLoad(feed, tuple(loads), (*left_alone, *inner))
+    return FeedLoad(feed, tuple(loads), tuple(path.relative_to(landing) for path in (*left_alone, *inner)))
 
 
 def _load_unless_known(

@@ -3,11 +3,16 @@
 Belongs here: paths, names of environment variables, their defaults. Does not belong here: opening any of them.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+
+
+class SettingError(Exception):
+    """An environment variable says what it cannot say. The message names it and its value."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,18 @@ def uses_demo_terms() -> bool:
 
 
 def quiet_seconds() -> float:
-    """How long a file must not have changed before it is read: TOLLGATE_QUIET_SECONDS, by default 2."""
-    return float(os.environ.get("TOLLGATE_QUIET_SECONDS") or 2)
+    """How long a file must not have changed before it is read: TOLLGATE_QUIET_SECONDS, by default 2.
+
+    Raises SettingError where that is no number of seconds.
+    """
+    said = os.environ.get("TOLLGATE_QUIET_SECONDS") or "2"
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise SettingError(f"TOLLGATE_QUIET_SECONDS is {said!r}, no number of seconds: set it to 2, or unset it")
+    return seconds
 
 
 DAGSTER_YAML = """\

@@ -82,8 +82,9 @@ NEW_COLUMNS = """
     where new_columns is not null group by kind, feed, new_columns order by 1
 """
 FAILED_FILES = """
-    select concat_ws('/', kind, feed, file_name, part_name), message from ingest.files
-    where outcome = 'failed' order by 1
+    -- The message begins with the name of the file, or of what is wrong in it.
+    select kind || '/' || feed || '/' || message from ingest.files
+    where outcome = 'failed' order by concat_ws('/', kind, feed, file_name, part_name)
 """
 QUARANTINED = """
     with by_money as (
@@ -138,8 +139,8 @@ class News:
         if not (self.files_loaded or self.postings_booked or self.changed_tables):
             return "Nothing new landed: nothing was loaded, booked or published again, and no table changed."
         return (
-            f"{self.files_loaded:,} new files with {self.rows_loaded:,} rows; "
-            f"{self.postings_booked:,} postings booked; {self.changed_tables:,} tables changed."
+            f"{counted(self.files_loaded, 'new file')} with {counted(self.rows_loaded, 'row')}; "
+            f"{counted(self.postings_booked, 'posting')} booked; {counted(self.changed_tables, 'table')} changed."
         )
 
 
@@ -195,20 +196,22 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
         for month, accruals, statements in rows(OPEN_MONTHS):
             console.print(
                 f"{month} has no invoice yet: "
-                f"{accruals:,} accruals and {statements:,} partner statements are in the tables",
+                f"{counted(accruals, 'accrual')} and {counted(statements, 'partner statement')} "
+                f"{'is' if accruals + statements == 1 else 'are'} in the tables",
                 highlight=False,
             )
 
         events, rated, not_charged, unrated = rows(EVENTS)[0]
         console.print(
-            f"\n{events or 0:,} events: {rated or 0:,} rated, {not_charged or 0:,} not charged by the carrier, "
-            f"{unrated or 0:,} unrated",
+            f"\n{counted(events or 0, 'event')}: {rated or 0:,} rated, "
+            f"{not_charged or 0:,} not charged by the carrier, {unrated or 0:,} unrated",
             highlight=False,
         )
         for repeated, copies, restated in _rows(home, RESTATED):
             if copies:
                 console.print(
-                    f"  {repeated:,} events came more than once ({copies:,} copies, each event counts once); "
+                    f"  {counted(repeated, 'event')} came more than once "
+                    f"({counted(copies, 'copy', 'copies')}, each event counts once); "
                     f"{restated:,} with other values: the last final word counts",
                     highlight=False,
                 )
@@ -262,7 +265,8 @@ def print_status(home: settings.Home, console: Console) -> None:
         facts = json.loads(manifest.read_text())
         rows = sum(table["rows"] for table in facts["tables"].values())
         console.print(
-            f"published {facts['published_at']}: {len(facts['tables'])} tables, {rows:,} rows in {home.published}",
+            f"published {facts['published_at']}: {counted(len(facts['tables']), 'table')}, {counted(rows, 'row')} "
+            f"in {home.published}",
             highlight=False,
             soft_wrap=True,
         )
@@ -272,8 +276,8 @@ def print_status(home: settings.Home, console: Console) -> None:
 
 def _print_held_back(home: settings.Home, console: Console) -> None:
     """Everything that landed and does not settle, with its reason. Silent where all of it does."""
-    for file, message in _rows(home, FAILED_FILES):
-        console.print(f"  file not loaded: {file}: {message}", highlight=False, soft_wrap=True)
+    for (message,) in _rows(home, FAILED_FILES):
+        console.print(f"  file not loaded: {message}", highlight=False, soft_wrap=True, markup=False)
     for path in unclaimed(home.landing) if home.landing.is_dir() else []:
         console.print(
             f"  left alone: {path.relative_to(home.landing)}, which no feed claims", highlight=False, soft_wrap=True
@@ -282,7 +286,7 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
         for feed, reason, count, example, at_risk in _rows(home, query):
             money = f"; money at risk {_plain(at_risk)}" if at_risk else ""
             console.print(
-                f"  {_rows_text(count)} {word}: {feed}, {reason} (first: {example}){money}",
+                f"  {counted(count, 'row')} {word}: {feed}, {reason} (first: {example}){money}",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -307,9 +311,10 @@ def print_quarantine(home: settings.Home, console: Console, feeds: list[str], li
         money = f"; {currency or 'money'} {amount.normalize():f} at risk" if amount is not None else ""
         about = f" in {column}" if column else ""
         console.print(f"{place}: {reason}{about}: {message}{money}", highlight=False, soft_wrap=True, markup=False)
-        console.print(f"    {(raw_text or '')[:300]}", highlight=False, soft_wrap=True, markup=False)
+        text = "(text not kept)" if raw_text is None else raw_text[:300]
+        console.print(f"    {text}", highlight=False, soft_wrap=True, markup=False)
     shown = f", the first {limit} shown" if len(rows) > limit else ""
-    console.print(f"{_rows_text(len(rows))} in quarantine{shown}", highlight=False)
+    console.print(f"{counted(len(rows), 'row')} in quarantine{shown}", highlight=False)
 
 
 def _plain(amounts: str) -> str:
@@ -328,8 +333,14 @@ def _rows(home: settings.Home, query: str, parameters: list[Any] | None = None) 
         return []
 
 
-def _rows_text(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def stay(count: int) -> str:
+    """`1 stays`, `2 stay`."""
+    return f"{count:,} {'stays' if count == 1 else 'stay'}"
 
 
 def _minor_units(home: settings.Home) -> dict[str, int]:

@@ -12,6 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration import feeds
+from orchestration.loading import load_feed
+
 PROJECT = Path(__file__).parents[1]
 DEMO_TERMS = PROJECT / "seeds" / "terms"
 EVENTS = 12_000
@@ -22,9 +25,11 @@ USAGE_HEADER = (
 REAL_DECK = PROJECT.parent / "shared/data/rates/asterisell_international_call_rates_it_decimalcomma.csv"
 
 
-def tollgate(home: Path, *arguments: str, terms: Path | None = None) -> subprocess.CompletedProcess[str]:
+def tollgate(
+    home: Path, *arguments: str, terms: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLGATE_", "DAGSTER_"))}
-    environment |= {"TOLLGATE_HOME": str(home)} | ({"TOLLGATE_TERMS": str(terms)} if terms else {})
+    environment |= {"TOLLGATE_HOME": str(home)} | ({"TOLLGATE_TERMS": str(terms)} if terms else {}) | variables
     command = [str(Path(sys.executable).parent / "tollgate"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home.parent, timeout=600)
 
@@ -267,7 +272,7 @@ def test_the_good_rows_of_a_hostile_month_settle(hostile):
 def test_each_bad_thing_of_a_hostile_month_is_told_with_its_reason(hostile):
     home, run = hostile
     for said in (
-        "usage/native/empty.csv: the file is empty",
+        "file not loaded: usage/native/empty.csv: the file is empty",
         "other_header.csv",
         "left alone: usage/native/notes.txt",
         "1 row quarantined: usage/native, wrong_column_count",
@@ -305,6 +310,43 @@ def test_terms_without_a_file_or_a_column_are_refused_with_its_name(tmp_path):
     (terms / "plans.csv").unlink()
     run = tollgate(tmp_path / "home", "run", terms=terms)
     assert run.returncode == 2 and "plans.csv is missing" in run.stderr
+
+
+def test_quarantine_says_where_no_text_is_kept_and_what_a_replay_left(tmp_path):
+    """Vonage's reports have a column that is dropped, so nothing is kept of a line that cannot be taken apart."""
+    home = tmp_path / "home"
+    files = {
+        "fx_rates/native/fx.csv": "rate_date,base_currency,quote_currency,rate,source\n2026-10-01,EUR\n\n2026\n",
+        "usage/vonage_sms/sms.csv": (
+            "account_id,message_id,direction,from,to,date_received,currency,total_price,message_body\na,secret\n"
+        ),
+    }
+    (home / "warehouse").mkdir(parents=True)
+    with duckdb.connect(str(home / "warehouse" / "tollgate.duckdb")) as connection:
+        for name, content in files.items():
+            (home / "landing" / name).parent.mkdir(parents=True)
+            (home / "landing" / name).write_text(content)
+            (feed,) = [feed for feed in feeds.declared() if f"{feed.kind}/{feed.feed}" == name.rpartition("/")[0]]
+            load_feed(connection, feed, home / "landing")
+    listed = tollgate(home, "quarantine").stdout
+    assert "2 columns, expected 9\n    (text not kept)\n" in listed and "secret" not in listed
+    assert "1 column, expected 5\n    2026\n" in listed and listed.endswith("3 rows in quarantine\n")
+    replayed = tollgate(home, "quarantine", "--replay").stdout.splitlines()
+    assert replayed == [
+        "  fx_rates/native/fx.csv: 0 loaded, 2 stay",
+        "  usage/vonage_sms/sms.csv: 0 loaded, 1 stays",
+        "0 records moved to their tables; 3 stay in quarantine",
+    ]
+
+
+@pytest.mark.parametrize("said", ["abc", "-1", "nan", "inf"])
+def test_a_time_to_watch_files_that_is_none_stops_the_run_before_it_begins(tmp_path, said):
+    run = tollgate(tmp_path / "home", "run", TOLLGATE_QUIET_SECONDS=said)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == (
+        f"tollgate: TOLLGATE_QUIET_SECONDS is {said!r}, no number of seconds: set it to 2, or unset it\n"
+    )
+    assert not (tmp_path / "home").exists()
 
 
 def test_an_empty_landing_with_own_terms_is_explained_and_no_demo_is_written(tmp_path):

@@ -87,7 +87,11 @@ def test_a_version_that_comes_back_counts_again(rates: Folder):
     rates.drop("a.csv", rate("1.2"))
     rates.load()
     rates.drop("a.csv", rate("1.1"))
-    assert rates.load()["a.csv"].outcome == "loaded"
+    returned = rates.load()["a.csv"]
+    assert (returned.outcome, returned.message) == (
+        "loaded",
+        "a.csv: version 3 of this name (its content was there before); all versions are kept",
+    )
     assert rates.newest("rate") == "1.1"
     assert rates.load()["a.csv"].outcome == "skipped"
 

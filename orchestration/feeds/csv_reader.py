@@ -270,7 +270,7 @@ def _refused(layout: _Layout, unreadable: str) -> str:
             _record_number,
             null::varchar as column_name,
             if({is_ragged}, 'wrong_column_count', 'unreadable_row') as reason_code,
-            if({is_ragged}, {found} || ' columns, expected {len(layout.labels)}',
+            if({is_ragged}, {found} || if({found} = 1, ' column', ' columns') || ', expected {len(layout.labels)}',
                 'a quote is not closed, or text follows a closing quote') as message
         from ({unreadable})"""
 

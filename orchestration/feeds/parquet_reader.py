@@ -44,12 +44,15 @@ def plan(file: File) -> Plan:
 
 def _reading(file: File) -> tuple[AtOnce, str, str, str]:
     """How to read it, and SQL: a record's number, the whole record as JSON, the engine's reader."""
-    source = quote_text(str(linked(file)))
+    link = linked(file)
+    source = quote_text(str(link))
     try:
         columns = file.connection.execute(f"describe select * from read_parquet({source})").fetchall()
         (count,) = file.one(f"select sum(num_rows)::bigint from parquet_file_metadata({source})")
     except duckdb.Error as error:
-        raise UnreadableFile(f"{file.label}: not readable as Parquet ({error}). Drop a whole copy.") from error
+        # The engine names its link, which is gone by now, and adds advice for who wrote the query.
+        reason = str(error).partition("\n")[0].replace(f" '{link}'", "").replace(str(link), file.label).rstrip(".")
+        raise UnreadableFile(f"{file.label}: not readable as Parquet ({reason}). Drop a whole copy.") from error
     labels = tuple(name for name, *_ in columns)
     texts = [_as_text(name, data_type) for name, data_type, *_ in columns]
     positions = declared_positions(file, labels)
