@@ -195,9 +195,7 @@ def main() -> None:
                 print("; ".join(f"{model} {seconds:.2f} s" for model, seconds in slowest))
         median = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         ratio = statistics.median(one["b"] / one["a"] for one in rounds)
-        print(
-            f"{given.events:,} events, {given.deck_rows:,} deck rows, {CARRIERS} carriers, medians of {given.rounds}"
-        )
+        print(f"{given.events:,} events, {given.deck_rows:,} deck rows, {CARRIERS} carriers, medians of {given.rounds}")
         print(f"(0) dbt begins            {median['0']:8.2f} s")
         print(f"(a) engine copies usage   {median['a']:8.2f} s")
         print(f"(b) stage and rate        {median['b']:8.2f} s   {ratio:.1f} times (a), peak {median['peak']:,.0f} MiB")

@@ -56,7 +56,8 @@ daily_differences as (
             and deviating_lines.destination_id = events.destination_id
             and events.carrier_local_date
             between deviating_lines.service_first_date and deviating_lines.service_last_date
-            and events.rating_status = 'rated'
+            -- An attempt for which only a fee is due has no increments under any policy.
+            and events.billed_quantity > 0
     cross join candidates
     group by deviating_lines.invoice_line_id, candidates.policy_name, events.carrier_local_date
 

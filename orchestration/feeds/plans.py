@@ -116,7 +116,7 @@ def declared_positions(file: File, labels: tuple[str, ...]) -> dict[str, int]:
 def _label_key(label: str) -> str:
     """A label as it is compared: capitals and spaces do not matter, letters of any script and `$` or `€` do."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", label)
-    return re.sub(r"[^\w$€£¥%#]+", "_", words).strip("_").casefold()
+    return re.sub(r"(?:[^\w$€£¥%#]|_)+", "_", words).strip("_").casefold()
 
 
 def undeclared(file: File, labels: tuple[str, ...], positions: dict[str, int]) -> dict[int, str]:
