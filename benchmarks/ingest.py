@@ -39,6 +39,7 @@ USAGE = """
         'answered' as status,
         (hash(i) % 600)::varchar as quantity,
         'second' as quantity_unit,
+        'true' as is_final_attempt,
         strftime(timestamp '2026-10-01' + to_seconds(i % 2592000 + 60), '%Y-%m-%dT%H:%M:%SZ') as received_at
     from range({rows}) as numbers(i)
 """
