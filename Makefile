@@ -22,7 +22,7 @@ test: setup lint
 	@$(IN_VENV) pytest
 
 conformance: setup
-	@$(IN_VENV) python tests/conformance/harness.py $(CASES)
+	@PYTHONPATH=tests $(IN_VENV) python -m conformance.harness $(CASES)
 
 lint: setup
 	@$(IN_VENV) ruff check .

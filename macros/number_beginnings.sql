@@ -7,3 +7,6 @@
 {% macro beginning_of_number(padded, length) -%}
     {{ integer_divide(padded, 'cast(1' ~ '0' * (15 - length) ~ ' as bigint)') }}
 {%- endmacro %}
+
+{# A code as a number, to be compared with a beginning; that of no digits is 0, as is every beginning of no digits. #}
+{% macro number_of_code(digits) -%} coalesce(cast(nullif({{ digits }}, '') as bigint), 0) {%- endmacro %}

@@ -82,7 +82,7 @@ codes as (
         decks.deck_number,
         rate_decks.deck_row_id,
         rate_decks.dial_code_length,
-        coalesce(cast(nullif(rate_decks.dial_code, '') as bigint), 0) as code_number,
+        {{ number_of_code('rate_decks.dial_code') }} as code_number,
         rate_decks.applies_from_at,
         rate_decks.applies_until_at
     from rate_decks
@@ -171,7 +171,7 @@ codes_not_yet_effective as (
         on
             beginnings_unmatched.deck_number = codes.deck_number
             and beginnings_unmatched.dial_code_length = codes.dial_code_length
-            and coalesce(cast(nullif(beginnings_unmatched.beginning, '') as bigint), 0) = codes.code_number
+            and {{ number_of_code('beginnings_unmatched.beginning') }} = codes.code_number
             and beginnings_unmatched.started_at < codes.applies_from_at
 
 ),
@@ -190,12 +190,7 @@ events_with_terms as (
         rating_terms.event_rounding_decimals,
         rating_terms.tax_ratio,
         rating_terms.free_quantity,
-        case rating_terms.attempt_fee_scope
-            when 'failed_attempt'
-                then not {{ is_charged('events.event_status', 'rating_terms.charged_on') }}
-            when 'final_attempt' then events.is_final_attempt
-            else true
-        end as is_attempt_charged,
+        rating_terms.attempt_fee_scope,
         rating_terms.attempt_fee_amount,
         coalesce(rate_decks.minimum_quantity, rating_terms.minimum_quantity) as minimum_quantity,
         coalesce(rate_decks.increment_quantity, rating_terms.increment_quantity) as increment_quantity,
@@ -279,5 +274,10 @@ statuses_given as (
 
 select
     *,
+    case attempt_fee_scope
+        when 'failed_attempt' then not is_charged
+        when 'final_attempt' then is_final_attempt
+        else true
+    end as is_attempt_charged,
     coalesce(is_charged and unrated_reason is null and rounded_quantity > 0, false) as is_used
 from statuses_given

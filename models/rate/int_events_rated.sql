@@ -192,18 +192,24 @@ usage_priced as (
 
 ),
 
+connections_priced as (
+
+    select
+        *,
+        {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} + undivided_usage_amount
+            as undivided_call_amount,
+        {{ multiply_exactly('rate_per_quantity', 'maximum_amount') }} as undivided_maximum_amount
+    from usage_priced
+
+),
+
 costs_multiplied as (
 
     select
         *,
-        least(
-            {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} + undivided_usage_amount,
-            coalesce(
-                {{ multiply_exactly('rate_per_quantity', 'maximum_amount') }},
-                {{ multiply_exactly('rate_per_quantity', 'connect_fee_amount') }} + undivided_usage_amount
-            )
-        ) + {{ multiply_exactly('rate_per_quantity', 'attempt_fee_amount') }} as undivided_cost_amount
-    from usage_priced
+        least(undivided_call_amount, coalesce(undivided_maximum_amount, undivided_call_amount))
+        + {{ multiply_exactly('rate_per_quantity', 'attempt_fee_amount') }} as undivided_cost_amount
+    from connections_priced
 
 ),
 

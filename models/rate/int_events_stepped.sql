@@ -112,7 +112,6 @@ walked as (
     select
         event_id,
         cast(0 as bigint) as stretch_number,
-        cast(null as string) as rate_row_id,
         cast(0 as decimal(18, 3)) as first_quantity,
         cast(0 as bigint) as increment_count,
         cast(0 as decimal(18, 3)) as reached_quantity
@@ -121,7 +120,6 @@ walked as (
     select
         walked.event_id,
         stretches.stretch_number,
-        stretches.rate_row_id,
         {{ first_increment('stretches', 'walked.reached_quantity') }} as first_quantity,
         {{ increments_of_stretch('stretches', 'walked.reached_quantity') }} as increment_count,
         cast(

@@ -73,31 +73,17 @@ copies_numbered as (
 last_words as (
 
     select
-        feed,
-        source_event_id,
-        service,
-        direction,
-        account_id,
-        carrier_id,
-        origin,
-        destination,
-        event_status,
-        quantity_unit,
-        case when vendor_amount is null then last_vendor_currency else vendor_currency end as vendor_currency,
-        is_final_attempt,
-        file_id,
-        record_number,
-        quantity,
-        coalesce(vendor_amount, last_vendor_amount) as vendor_amount,
-        record_count,
-        coalesce(least_quantity != most_quantity or first_status != last_status, false) as is_restated,
-        started_at,
-        received_at,
-        loaded_at
+        *,
+        coalesce(least_quantity != most_quantity or first_status != last_status, false) as is_restated
     from copies_numbered
     where copy_number = 1
-    union all
+
+),
+
+events_deduplicated as (
+
     select
+        records.feed || ':' || records.source_event_id as event_id,
         records.feed,
         records.source_event_id,
         records.service,
@@ -108,32 +94,29 @@ last_words as (
         records.destination,
         records.event_status,
         records.quantity_unit,
-        records.vendor_currency,
+        case
+            when last_words.copy_number = 1 and records.vendor_amount is null
+                then last_words.last_vendor_currency
+            else records.vendor_currency
+        end as vendor_currency,
         records.is_final_attempt,
         records.file_id,
         records.record_number,
         records.quantity,
-        records.vendor_amount,
-        1 as record_count,
-        false as is_restated,
+        coalesce(records.vendor_amount, last_words.last_vendor_amount) as vendor_amount,
+        coalesce(last_words.record_count, 1) as record_count,
+        coalesce(last_words.is_restated, false) as is_restated,
         records.started_at,
         records.received_at,
         records.loaded_at
     from records
-    left join keys_repeated
+    left join last_words
         on
-            records.feed = keys_repeated.feed
-            and records.source_event_id = keys_repeated.source_event_id
-    where keys_repeated.source_event_id is null
-
-),
-
-events_deduplicated as (
-
-    select
-        feed || ':' || source_event_id as event_id,
-        *
-    from last_words
+            records.feed = last_words.feed
+            and records.source_event_id = last_words.source_event_id
+    where
+        last_words.source_event_id is null
+        or (records.file_id = last_words.file_id and records.record_number = last_words.record_number)
 
 )
 

@@ -57,12 +57,7 @@ def shape(file: File) -> Shape | None:
 
 def read_at_once(file: File) -> AtOnce:
     """Each thread of the engine reads some of the pieces, one after the other, and numbers as it reads."""
-    labels, skip = _header(file)
-    positions = declared_positions(file, labels)
-    layout = _Layout(file.dialect, _unique(labels), skip)
-    unknown = undeclared(file, layout.labels, positions)
-    values = {name: f"c{position}" for name, position in positions.items()}
-    extra = json_object({label: f"c{i}" for i, label in unknown.items()})
+    layout = _layout(file)
     pieces = file.seen.pieces
     (thread_count,) = file.one("select current_setting('threads')")
     shares = [
@@ -70,23 +65,20 @@ def read_at_once(file: File) -> AtOnce:
     ]
     reads, before = [], 0
     for share in filter(None, shares):
-        columns = raw_columns(file, f"{before} + row_number() over ()", values, extra)
-        reads.append(f"select {columns} from {layout.fields_of_pieces(share)}")
+        number = f"{before} + row_number() over ()"
+        reads.append(f"select {layout.columns(file, number)} from {layout.fields_of_pieces(share)}")
         before += sum(piece.record_count for piece in share)
     return AtOnce(
         rows=" union all ".join(reads),
         record_count=before,
-        new_columns=new_columns(file.feed, unknown.values()),
+        new_columns=new_columns(file.feed, layout.unknown.values()),
         may_lack_values=not file.seen.is_without_blanks,
     )
 
 
 def plan(file: File) -> Plan:
-    dialect, encoding = file.dialect, file.encoding
-    labels, skip = _header(file)
-    positions = declared_positions(file, labels)
-    layout = _Layout(dialect, _unique(labels), skip)
-    is_as_it_lies = encoding in ENCODINGS_OF_THE_ENGINE and file.seen.is_uniform
+    dialect, layout = file.dialect, _layout(file)
+    is_as_it_lies = file.encoding in ENCODINGS_OF_THE_ENGINE and file.seen.is_uniform
     cut = 0
     if is_as_it_lies and not dialect.multiline and not file.feed.trailer:
         source = source_of(linked(file))
@@ -96,35 +88,43 @@ def plan(file: File) -> Plan:
     if dialect.multiline:
         records = _records_across_lines(file, layout)
     else:
-        require_all_lines(file, source, skip, cut)
-        records = numbered_lines(source, skip)
+        require_all_lines(file, source, layout.skip, cut)
+        records = numbered_lines(source, layout.skip)
     is_readable = f"regexp_full_match(raw_text, {quote_text(layout.record_pattern)})"
     record_count, readable_count = file.one(f"select count(*), count(*) filter (where {is_readable}) from ({records})")
     number, fields = NUMBERED_AS_READ, layout.fields(source)
     if readable_count < record_count:
         copy = _copy_of_readable(file, layout, f"select * from ({records}) where {is_readable}")
         number, fields = "_record_number", layout.fields_of_copy(copy)
-    values = {name: f"c{position}" for name, position in positions.items()}
-    unknown = undeclared(file, layout.labels, positions)
-    extra = {label: f"c{i}" for i, label in unknown.items()}
     return Plan(
         record_count=record_count,
         readable_count=readable_count,
-        rows=f"select {raw_columns(file, number, values, json_object(extra))} from {fields}",
+        rows=f"select {layout.columns(file, number)} from {fields}",
         records=records,
         refused=_refused(layout, f"select * from ({records}) where not {is_readable}"),
-        new_columns=new_columns(file.feed, unknown.values()),
+        new_columns=new_columns(file.feed, layout.unknown.values()),
         totals=control_totals(file),
     )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """A CSV file's dialect, the labels of its columns, and the number of lines before its first record."""
+    """A CSV file's dialect, the labels of its columns, and the number of lines before its first record.
+
+    positions: of the declared columns; unknown: labels of the others, by position.
+    """
 
     dialect: CsvDialect
     labels: tuple[str, ...]
     skip: int
+    positions: dict[str, int]
+    unknown: dict[int, str]
+
+    def columns(self, file: File, number: str) -> str:
+        """SQL: the select list of raw columns over the fields."""
+        values = {name: f"c{position}" for name, position in self.positions.items()}
+        extra = json_object({label: f"c{position}" for position, label in self.unknown.items()})
+        return raw_columns(file, number, values, extra)
 
     def fields(self, source: str) -> str:
         """SQL: the fields `c0`, `c1`, ... as the engine's strict reader sees them."""
@@ -166,6 +166,13 @@ class _Layout:
     @property
     def _following_pattern(self) -> str:
         return f"(?:{_code_point(self.dialect.delimiter)}{self.field_pattern})"
+
+
+def _layout(file: File) -> _Layout:
+    """By the file's header. Raises UnreadableFile where a required column is missing."""
+    labels, skip = _header(file)
+    positions, unique = declared_positions(file, labels), _unique(labels)
+    return _Layout(file.dialect, unique, skip, positions, undeclared(file, unique, positions))
 
 
 def _begins_with_byte_order_mark(path: Path) -> bool:

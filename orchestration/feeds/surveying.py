@@ -62,8 +62,9 @@ class Survey:
 
 
 def survey(feed: Feed, body: Body, wanted: Shape | None, scratch: Path) -> Survey:
-    """Reads the bytes once: hash, lines, encoding, and whether each line has the shape; then it is cut into pieces,
-    which lie in `scratch`. Raises UnreadableFile for a damaged gzip."""
+    """One look at the bytes: lines, encoding, and whether each line has the shape; then the text is cut into pieces,
+    which lie in `scratch`. Hashing reads the file by itself, beside it: that is sooner done than handing over chunks.
+    Raises UnreadableFile for a damaged gzip."""
     text = None if body.format == "parquet" else _TextSurvey(encoding_of(feed, body.format))
     cutter = _Cutter(wanted, scratch) if wanted else None
     byte_count = 0

@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-from dbt.cli.main import dbtRunner, dbtRunnerResult
+from conftest import dbt
 
 from orchestration import feeds, file_ledger, ledger, loading, settings, terms
 
@@ -220,7 +220,7 @@ class Files:
     def write(self, home: settings.Home, terms_folder: Path) -> None:
         """Terms and landing. Tables of terms that no case fills have their header alone."""
         terms_folder.mkdir()
-        for demo in (settings.PROJECT_DIR / "seeds" / "terms").glob("*.csv"):
+        for demo in terms.DEMO_TERMS.glob("*.csv"):
             with demo.open(newline="") as file:
                 header = next(csv.reader(file))
             write_csv(terms_folder / demo.name, header, self.rows.get(demo.stem, []))
@@ -248,9 +248,7 @@ def run_models(files: Files, query: str) -> list[dict]:
     folder = Path(tempfile.mkdtemp(prefix="tollgate-conformance-"))
     home = settings.Home(folder / "home")
     environment = dict(os.environ)
-    os.environ.update(
-        TOLLGATE_WAREHOUSE=str(home.warehouse), TOLLGATE_TERMS=str(folder / "terms"), TOLLGATE_QUIET_SECONDS="0"
-    )
+    os.environ.update(TOLLGATE_WAREHOUSE=str(home.warehouse), TOLLGATE_TERMS=str(folder / "terms"))
     try:
         home.warehouse.parent.mkdir(parents=True)
         files.write(home, folder / "terms")
@@ -281,17 +279,6 @@ def _run_models(home: settings.Home, target: Path, query: str) -> list[dict]:
         found = connection.execute(compiled)
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def dbt(target: Path, command: str, *options: str) -> dbtRunnerResult:
-    places = {
-        "--project-dir": settings.PROJECT_DIR,
-        "--profiles-dir": settings.PROJECT_DIR,
-        "--target-path": target / "target",
-        "--log-path": target / "logs",
-    }
-    arguments = [str(part) for place in places.items() for part in place]
-    return dbtRunner().invoke(["--quiet", command, *arguments, *options])
 
 
 def differences(case: dict, found: dict | None) -> list[str]:
