@@ -40,13 +40,23 @@
 {%- endmacro %}
 
 {% macro round_units(dividend, divisor, decimals, mode, signed) -%}
-    {%- set unit = power_of_ten('12 - (' ~ decimals ~ ')') -%}
+    {{ from_units(
+        'case when ' ~ signed ~ ' < 0 then -1 else 1 end * ' ~ units_rounded(dividend, divisor, decimals, mode, wide_integer())
+    ) }}
+{%- endmacro %}
+
+{# Whole units as an exact amount. #}
+{% macro from_units(units) -%}
+    cast({{ units }} as decimal(38, 0)) * cast(0.000000000001 as {{ exact_amount() }})
+{%- endmacro %}
+
+{# The rounded quotient of two whole numbers that are not negative, in units again. `type` must hold twice the divisor times 10^12. #}
+{% macro units_rounded(dividend, divisor, decimals, mode, type) -%}
+    {%- set unit = power_of_ten('12 - (' ~ decimals ~ ')', type) -%}
     {%- set step = '(' ~ divisor ~ ' * ' ~ unit ~ ')' -%}
     {%- set quotient = integer_divide(dividend, step) -%}
     {%- set remainder = '(' ~ dividend ~ ' % ' ~ step ~ ')' -%}
-    cast(
-        case when {{ signed }} < 0 then -1 else 1 end
-        * {{ unit }}
+    {{ unit }}
         * (
             {{ quotient }}
             + case {{ mode }}
@@ -59,6 +69,5 @@
                 when 'up' then case when {{ remainder }} > 0 then 1 else 0 end
                 when 'down' then 0
             end
-        ) as decimal(38, 0)
-    ) * cast(0.000000000001 as {{ exact_amount() }})
+        )
 {%- endmacro %}

@@ -13,10 +13,10 @@ agreements as (
 days_seen as (
 
     select cast(started_at - interval 1 day as date) as day_seen
-    from {{ ref('int_events_deduplicated') }}
+    from {{ ref('int_events_rated') }}
     union
     select cast(started_at + interval 1 day as date) as day_seen
-    from {{ ref('int_events_deduplicated') }}
+    from {{ ref('int_events_rated') }}
     union
     select billing_period_start_date as day_seen
     from {{ ref('int_invoice_lines_collected') }}

@@ -1,6 +1,6 @@
 -- One row per event with what decides its cost: the agreement, the code of the carrier's own deck as it was
 -- in force and known at the start of the event, and the quantity that counts; or the reason why one is
--- missing.
+-- missing. A view: whoever rates reads it in one stream, so that nothing of this width is ever written.
 {% set code_lengths = range(15, -1, -1) %} {# the longest first; a code of no digits is every destination #}
 
 with
@@ -27,37 +27,39 @@ events as (
 
 rating_terms as (
 
-    select * from {{ ref('int_rating_terms_resolved') }}
+    select
+        *,
+        {{ rate_units('attempt_fee_amount') }} as attempt_fee_units
+    from {{ ref('int_rating_terms_resolved') }}
 
 ),
 
+-- Numbers instead of names: they are carried through one join per length, for each event.
 rate_decks as (
 
-    select * from {{ ref('int_rate_decks_resolved') }}
+    select
+        *,
+        {{ rate_units('rate_amount') }} as rate_units,
+        {{ rate_units('connect_fee_amount') }} as connect_fee_units,
+        {{ rate_units('maximum_amount') }} as maximum_units,
+        row_number() over (order by deck_row_id) as deck_row_number
+    from {{ ref('int_rate_decks_resolved') }}
 
 ),
 
 carriers as (
 
-    select distinct party_id
-    from {{ ref('stg_terms__parties') }}
-    where is_carrier
+    select * from {{ ref('int_carriers_resolved') }}
 
 ),
 
 calling_codes as (
 
-    select * from {{ ref('calling_codes') }}
-
-),
-
--- Agreements that exist but were refused: their events say so, instead of pretending that there is no
--- agreement.
-refused_agreements as (
-
-    select distinct party_id
-    from {{ ref('stg_terms__agreements') }}
-    where party_role = 'carrier' and refusal_reason is not null
+    select
+        country_code,
+        length(calling_code) as code_length,
+        {{ number_of_code('calling_code') }} as code_number
+    from {{ ref('calling_codes') }}
 
 ),
 
@@ -80,7 +82,7 @@ codes as (
 
     select
         decks.deck_number,
-        rate_decks.deck_row_id,
+        rate_decks.deck_row_number,
         rate_decks.dial_code_length,
         {{ number_of_code('rate_decks.dial_code') }} as code_number,
         rate_decks.applies_from_at,
@@ -119,9 +121,9 @@ codes_matched as (
         numbers.*,
         coalesce(
             {% for length in code_lengths %}
-                code_{{ length }}.deck_row_id{{ ',' if not loop.last }}
+                code_{{ length }}.deck_row_number{{ ',' if not loop.last }}
             {% endfor %}
-        ) as deck_row_id
+        ) as deck_row_number
     from numbers
     {% for length in code_lengths %}
         left join codes as code_{{ length }}
@@ -136,43 +138,42 @@ codes_matched as (
 
 ),
 
-code_lengths_used as (
-
-    select distinct
-        deck_number,
-        dial_code_length
-    from codes
-
-),
-
--- Why an event has no code: is there one that begins later?
-beginnings_unmatched as (
+-- Why has an event no code: is there one that begins later? Only events without a code ask; a null finds
+-- nothing at once.
+codes_last_begun as (
 
     select
-        codes_matched.event_id,
-        codes_matched.started_at,
-        codes_matched.deck_number,
-        code_lengths_used.dial_code_length,
-        substring(codes_matched.destination, 1, code_lengths_used.dial_code_length) as beginning
-    from codes_matched
-    inner join code_lengths_used
-        on
-            codes_matched.deck_number = code_lengths_used.deck_number
-            and codes_matched.digit_count >= code_lengths_used.dial_code_length
-    where codes_matched.deck_row_id is null
+        deck_number,
+        dial_code_length,
+        code_number,
+        max(applies_from_at) as last_applies_from_at
+    from codes
+    group by deck_number, dial_code_length, code_number
 
 ),
 
-codes_not_yet_effective as (
+codes_to_come_sought as (
 
-    select distinct beginnings_unmatched.event_id
-    from beginnings_unmatched
-    inner join codes
-        on
-            beginnings_unmatched.deck_number = codes.deck_number
-            and beginnings_unmatched.dial_code_length = codes.dial_code_length
-            and {{ number_of_code('beginnings_unmatched.beginning') }} = codes.code_number
-            and beginnings_unmatched.started_at < codes.applies_from_at
+    select
+        codes_matched.*,
+        coalesce(
+            {% for length in code_lengths %}
+                code_{{ length }}.code_number{{ ',' if not loop.last }}
+            {% endfor %}
+        ) is not null as has_code_to_come
+    from codes_matched
+    {% for length in code_lengths %}
+        left join codes_last_begun as code_{{ length }}
+            on
+                code_{{ length }}.dial_code_length = {{ length }}
+                and codes_matched.digit_count >= code_{{ length }}.dial_code_length
+                and codes_matched.started_at < code_{{ length }}.last_applies_from_at
+                and codes_matched.deck_number = code_{{ length }}.deck_number
+                and code_{{ length }}.code_number = case
+                    when codes_matched.deck_row_number is null
+                        then {{ beginning_of_number('codes_matched.padded_number', length) }}
+                end
+    {% endfor %}
 
 ),
 
@@ -192,9 +193,11 @@ events_with_terms as (
         rating_terms.free_quantity,
         rating_terms.attempt_fee_scope,
         rating_terms.attempt_fee_amount,
+        rating_terms.attempt_fee_units,
         coalesce(rate_decks.minimum_quantity, rating_terms.minimum_quantity) as minimum_quantity,
         coalesce(rate_decks.increment_quantity, rating_terms.increment_quantity) as increment_quantity,
         {{ whole_quantity('events.quantity', 'rating_terms.quantity_rounding') }} as rounded_quantity,
+        rate_decks.deck_row_id,
         rate_decks.deck_version,
         rate_decks.dial_code,
         rate_decks.destination_id,
@@ -206,12 +209,15 @@ events_with_terms as (
         rate_decks.rate_per_quantity,
         rate_decks.connect_fee_amount,
         rate_decks.maximum_amount,
+        rate_decks.rate_units,
+        rate_decks.connect_fee_units,
+        rate_decks.maximum_units,
         rate_decks.has_bands_or_steps,
         coalesce(code_of_3.country_code, code_of_2.country_code, code_of_1.country_code) as country_code,
         {{ is_charged('events.event_status', 'rating_terms.charged_on') }} as is_charged,
         cast({{ to_local('events.started_at', "coalesce(rating_terms.time_zone, 'UTC')") }} as date)
             as carrier_local_date
-    from codes_matched as events
+    from codes_to_come_sought as events
     left join rating_terms
         on
             events.carrier_id = rating_terms.carrier_id
@@ -220,14 +226,14 @@ events_with_terms as (
             and events.started_at >= rating_terms.valid_from_at
             and events.started_at < rating_terms.valid_until_at
     left join rate_decks
-        on events.deck_row_id = rate_decks.deck_row_id
+        on events.deck_row_number = rate_decks.deck_row_number
     -- Calling codes are prefix-free: at most one of them begins a number.
     {% for length in (1, 2, 3) %}
         left join calling_codes as code_of_{{ length }}
             on
-                events.service in ('voice', 'sms')
-                and substring(events.destination, 1, {{ length }}) = code_of_{{ length }}.calling_code
-                and length(code_of_{{ length }}.calling_code) = {{ length }}
+                code_of_{{ length }}.code_length = {{ length }}
+                and events.digit_count >= code_of_{{ length }}.code_length
+                and {{ beginning_of_number('events.padded_number', length) }} = code_of_{{ length }}.code_number
     {% endfor %}
 
 ),
@@ -236,9 +242,14 @@ statuses_given as (
 
     select
         events_with_terms.*,
+        case events_with_terms.attempt_fee_scope
+            when 'failed_attempt' then not events_with_terms.is_charged
+            when 'final_attempt' then events_with_terms.is_final_attempt
+            else true
+        end as is_attempt_charged,
         case
-            when carriers.party_id is null then 'unknown_carrier'
-            when events_with_terms.agreement_id is null and refused_agreements.party_id is not null
+            when not coalesce(carriers.is_known, false) then 'unknown_carrier'
+            when events_with_terms.agreement_id is null and carriers.has_refused_agreement
                 then 'agreement_refused'
             when events_with_terms.agreement_id is null then 'no_agreement'
             when not events_with_terms.is_charged then null
@@ -248,10 +259,9 @@ statuses_given as (
             when events_with_terms.started_at > events_with_terms.received_at + interval 1 day
                 then 'started_after_receipt'
             when events_with_terms.deck_number is null then 'no_rate_deck'
-            when
-                events_with_terms.deck_row_id is null and codes_not_yet_effective.event_id is not null
+            when events_with_terms.deck_row_number is null and events_with_terms.has_code_to_come
                 then 'rate_not_yet_effective'
-            when events_with_terms.deck_row_id is null then 'no_rate'
+            when events_with_terms.deck_row_number is null then 'no_rate'
             when events_with_terms.is_rate_refused then 'rate_refused'
             when events_with_terms.rate_currency != events_with_terms.agreement_currency
                 then 'rate_currency_differs'
@@ -264,20 +274,28 @@ statuses_given as (
         end as unrated_reason
     from events_with_terms
     left join carriers
-        on events_with_terms.carrier_id = carriers.party_id
-    left join refused_agreements
-        on events_with_terms.carrier_id = refused_agreements.party_id
-    left join codes_not_yet_effective
-        on events_with_terms.event_id = codes_not_yet_effective.event_id
+        on events_with_terms.carrier_id = carriers.carrier_id
+
+),
+
+uses_told as (
+
+    select
+        *,
+        coalesce(is_charged and unrated_reason is null and rounded_quantity > 0, false) as is_used
+    from statuses_given
 
 )
 
+-- What is billed where a code has one price; where it has several, int_events_stepped tells.
 select
     *,
-    case attempt_fee_scope
-        when 'failed_attempt' then not is_charged
-        when 'final_attempt' then is_final_attempt
-        else true
-    end as is_attempt_charged,
-    coalesce(is_charged and unrated_reason is null and rounded_quantity > 0, false) as is_used
-from statuses_given
+    case
+        when is_used and has_bands_or_steps then null
+        when is_used
+            then {{ billed_quantity(
+                'rounded_quantity', 'minimum_quantity', 'increment_quantity', 'increment_method'
+            ) }}
+        when is_charged then cast(0 as decimal(18, 3))
+    end as billed_quantity
+from uses_told

@@ -4,20 +4,48 @@
 -- agreement's clock; a boundary inside an hour that a clock change repeats counts once.
 with recursive
 
+affected as (
+
+    select event_id from {{ ref('int_events_affected') }}
+
+),
+
+-- Where no deck has bands or steps, no event is looked at.
+decks as (
+
+    select distinct
+        carrier_id,
+        service,
+        direction
+    from {{ ref('int_rate_decks_resolved') }}
+    where has_bands_or_steps
+
+),
+
 events as (
 
     select
-        event_id,
-        deck_row_id,
-        started_at,
-        time_zone,
-        rounded_quantity,
-        minimum_quantity,
-        increment_quantity,
-        rate_per_quantity,
-        cast({{ to_local('started_at', 'time_zone') }} as date) as first_local_date
-    from {{ ref('int_events_matched') }}
-    where is_used and has_bands_or_steps
+        matched.event_id,
+        matched.deck_row_id,
+        matched.started_at,
+        matched.time_zone,
+        matched.increment_rounding_mode,
+        matched.increment_rounding_decimals,
+        matched.rounded_quantity,
+        matched.minimum_quantity,
+        matched.increment_quantity,
+        matched.rate_per_quantity,
+        matched.carrier_local_date as first_local_date
+    from {{ ref('int_events_matched') }} as matched
+    inner join decks
+        on
+            matched.carrier_id = decks.carrier_id
+            and matched.service = decks.service
+            and matched.direction = decks.direction
+    where
+        matched.is_used
+        and matched.has_bands_or_steps
+        {{ 'and matched.event_id in (select affected.event_id from affected)' if not rates_anew() }}
 
 ),
 
@@ -87,6 +115,8 @@ stretches as (
     select
         event_id,
         rate_row_id,
+        increment_rounding_mode,
+        increment_rounding_decimals,
         rounded_quantity,
         coalesce(rate_minimum_quantity, minimum_quantity) as minimum_quantity,
         coalesce(rate_increment_quantity, increment_quantity) as increment_quantity,
@@ -143,6 +173,8 @@ events_stepped as (
         walked.event_id,
         walked.stretch_number,
         stretches.rate_row_id,
+        stretches.increment_rounding_mode,
+        stretches.increment_rounding_decimals,
         stretches.rate_amount,
         stretches.rate_per_quantity,
         stretches.connect_fee_amount,

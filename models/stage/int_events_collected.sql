@@ -1,27 +1,39 @@
--- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. Only
--- the native feed says which attempt of a call was its last; a record of any other is one.
-{% for feed in var('feeds')['usage'] %}
-    select
-        feed,
-        source_event_id,
-        service,
-        direction,
-        account_id,
-        carrier_id,
-        origin,
-        destination,
-        event_status,
-        quantity_unit,
-        refusal_reason,
-        vendor_currency,
-        {{ 'is_final_attempt' if feed == 'native' else 'true as is_final_attempt' }},
-        quantity,
-        vendor_amount,
-        started_at,
-        received_at,
-        loaded_at,
-        file_id,
-        record_number
-    from {{ ref('stg_usage__' ~ feed) }}
-    {{ 'union all' if not loop.last }}
-{% endfor %}
+-- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A file
+-- is read once: a later run reads only those with something new, and puts their records in place of what is
+-- here. Only the native feed says which attempt of a call was its last; a record of any other is one.
+with
+
+records as (
+
+    {% for feed in var('feeds')['usage'] %}
+        select
+            feed || ':' || source_event_id as event_id,
+            feed,
+            service,
+            direction,
+            account_id,
+            carrier_id,
+            origin,
+            destination,
+            event_status,
+            quantity_unit,
+            refusal_reason,
+            vendor_currency,
+            {{ 'is_final_attempt' if feed == 'native' else 'true as is_final_attempt' }},
+            quantity,
+            vendor_amount,
+            started_at,
+            received_at,
+            loaded_at,
+            file_id,
+            record_number
+        from {{ ref('stg_usage__' ~ feed) }}
+        {% if is_incremental() %}
+            where file_id in ({{ files_with_news(feed, ref('stg_usage__' ~ feed), this) }})
+        {% endif %}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+)
+
+select * from records

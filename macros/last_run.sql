@@ -1,0 +1,51 @@
+{# What the last run left, for models that stand before it in this one. The events are rated once; a later run rates again only what
+   new files, other prices or other terms touch, and finds that out by comparing with the inputs that it kept (int_*_applied). #}
+
+{# The table that a model of the folder `rate` left, or none. Never a ref: that would be a circle. #}
+{% macro last_run(model) -%}
+    {{ return(adapter.get_relation(database=target.database, schema='rate', identifier=model)) }}
+{%- endmacro %}
+
+{# Must every event be rated, because nothing is kept of a last run, or because a full refresh was asked for? #}
+{% macro rates_anew() -%}
+    {%- if not execute or flags.FULL_REFRESH -%} {{ return(true) }} {%- endif -%}
+    {%- for model in ['int_events_rated', 'int_loads_applied', 'int_rates_applied', 'int_rating_terms_applied', 'int_carriers_applied'] -%}
+        {%- if last_run(model) is none -%} {{ return(true) }} {%- endif -%}
+    {%- endfor -%}
+    {{ return(false) }}
+{%- endmacro %}
+
+{# Feeds whose staging reads a record beside others (legs of a call, states of an e-mail): something new may change what was there. #}
+{% macro reads_records_together(feed) -%}
+    {{ return(feed in var('feeds_read_together')) }}
+{%- endmacro %}
+
+{# The files of a feed with something new: a load that the table `known` does not hold, which is a file, or a part of its quarantine
+   that was tried again. Of feeds whose records are read together, all files as soon as one is new. #}
+{% macro files_with_news(feed, records, known) -%}
+    {%- set loads_new -%}
+        select
+            file_id,
+            loaded_at
+        from {{ records }}
+        {{ "where feed = '" ~ feed ~ "'" }}
+        except
+        select
+            file_id,
+            loaded_at
+        from {{ known }}
+    {%- endset -%}
+    {%- if reads_records_together(feed) -%}
+        select distinct file_id from {{ records }} where feed = '{{ feed }}' and exists ({{ loads_new }})
+    {%- else -%}
+        select distinct file_id from ({{ loads_new }}) as loads_new
+    {%- endif -%}
+{%- endmacro %}
+
+{# Before a model adds what it reckoned again: what it holds of these events goes. One transaction with the adding. #}
+{% macro make_room_for(events) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        {% if not rates_anew() %} where event_id in (select event_id from {{ ref(events) }}) {% endif %}
+    {%- endif -%}
+{%- endmacro %}
