@@ -3,19 +3,24 @@
    whole_duration  the minimum where it covers the quantity, else the whole quantity in increments
    Nothing used is nothing billed. #}
 {% macro billed_quantity(quantity, minimum, increment, method) -%}
-    case
-        when {{ quantity }} <= 0 then cast(0 as decimal(18, 3))
-        when {{ quantity }} <= {{ minimum }} then cast({{ minimum }} as decimal(18, 3))
-        when {{ method }} = 'whole_duration' then {{ ceil_to_multiple(quantity, increment) }}
-        else cast(
-            {{ minimum }} + {{ ceil_to_multiple('(' ~ quantity ~ ' - ' ~ minimum ~ ')', increment) }} as decimal(18, 3)
-        )
-    end
+    {{ from_thousandths(billed_thousandths(
+        millionths(quantity), thousandths(minimum), thousandths(increment), method
+    )) }}
 {%- endmacro %}
 
-{# The smallest multiple of a step that is not below the quantity. #}
-{% macro ceil_to_multiple(quantity, step) -%}
-    cast({{ count_of_steps(quantity, step) }} * {{ step }} as decimal(18, 3))
+{# The same in whole numbers, which is where it is reckoned: a raw quantity has 6 decimals, what is billed has 3. #}
+{% macro billed_thousandths(millionths, minimum_thousandths, increment_thousandths, method) -%}
+    {%- set minimum_millionths = '(' ~ minimum_thousandths ~ ' * 1000)' -%}
+    {%- set increment_millionths = '(' ~ increment_thousandths ~ ' * 1000)' -%}
+    case
+        when {{ millionths }} <= 0 then 0
+        when {{ millionths }} <= {{ minimum_millionths }} then {{ minimum_thousandths }}
+        when {{ method }} = 'whole_duration'
+            then {{ integer_divide('(' ~ millionths ~ ' + ' ~ increment_millionths ~ ' - 1)', increment_millionths) }} * {{ increment_thousandths }}
+        else {{ minimum_thousandths }} + {{ integer_divide(
+            '(' ~ millionths ~ ' - ' ~ minimum_millionths ~ ' + ' ~ increment_millionths ~ ' - 1)', increment_millionths
+        ) }} * {{ increment_thousandths }}
+    end
 {%- endmacro %}
 
 {# How many steps cover a quantity: exact, in millionths. #}
@@ -25,12 +30,12 @@
     {{ integer_divide('(' ~ millionths ~ ' + ' ~ step_millionths ~ ' - 1)', step_millionths) }}
 {%- endmacro %}
 
-{# The raw quantity in whole units, where the contract rounds it before anything else. #}
-{% macro whole_quantity(quantity, rounding) -%}
+{# The raw quantity in whole units, where the contract rounds it before anything else; in millionths again. #}
+{% macro whole_millionths(millionths, rounding) -%}
     case {{ rounding }}
-        when 'up' then cast(ceil({{ quantity }}) as decimal(18, 6))
-        when 'half_up' then cast(floor({{ quantity }} + 0.5) as decimal(18, 6))
-        else {{ quantity }}
+        when 'up' then {{ integer_divide('(' ~ millionths ~ ' + 999999)', 1000000) }} * 1000000
+        when 'half_up' then {{ integer_divide('(' ~ millionths ~ ' + 500000)', 1000000) }} * 1000000
+        else {{ millionths }}
     end
 {%- endmacro %}
 

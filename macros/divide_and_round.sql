@@ -41,7 +41,7 @@
 
 {% macro round_units(dividend, divisor, decimals, mode, signed) -%}
     {{ from_units(
-        'case when ' ~ signed ~ ' < 0 then -1 else 1 end * ' ~ units_rounded(dividend, divisor, decimals, mode, wide_integer())
+        'case when ' ~ signed ~ ' < 0 then -1 else 1 end * ' ~ units_rounded(dividend, divisor, power_of_ten('12 - (' ~ decimals ~ ')'), mode)
     ) }}
 {%- endmacro %}
 
@@ -50,9 +50,9 @@
     cast({{ units }} as decimal(38, 0)) * cast(0.000000000001 as {{ exact_amount() }})
 {%- endmacro %}
 
-{# The rounded quotient of two whole numbers that are not negative, in units again. `type` must hold twice the divisor times 10^12. #}
-{% macro units_rounded(dividend, divisor, decimals, mode, type) -%}
-    {%- set unit = power_of_ten('12 - (' ~ decimals ~ ')', type) -%}
+{# The quotient of two whole numbers that are not negative, rounded to a multiple of `unit` (10^12 less the decimals). Their type must hold
+   twice the divisor times the unit. #}
+{% macro units_rounded(dividend, divisor, unit, mode) -%}
     {%- set step = '(' ~ divisor ~ ' * ' ~ unit ~ ')' -%}
     {%- set quotient = integer_divide(dividend, step) -%}
     {%- set remainder = '(' ~ dividend ~ ' % ' ~ step ~ ')' -%}

@@ -5,9 +5,8 @@
     least({{ connect_fee }} + {{ usage }}, coalesce({{ maximum }}, {{ connect_fee }} + {{ usage }})) + {{ attempt_fee }}
 {%- endmacro %}
 
-{# A rate or a fee (8 decimals) as whole 10^-8, and a quantity (3 decimals) as whole thousandths: their product is 10^-11. #}
-{% macro rate_units(rate) -%} cast({{ rate }} * 100000000 as bigint) {%- endmacro %}
-{% macro thousandths(quantity) -%} cast({{ quantity }} * 1000 as bigint) {%- endmacro %}
+{# A rate or a fee (8 decimals) as whole 10^-8. Times thousandths of a quantity it is 10^-11. #}
+{% macro rate_units(rate) -%} cast(({{ rate }}) * 100000000 as bigint) {%- endmacro %}
 
 {# Can the cost of the event be reckoned in 64 bits? Nearly all can, in a tenth of the time of wide decimals, and digit for digit alike.
    Its parts then stay below 10^18 each: 10 a minute, 25 hours, fees of 100. #}

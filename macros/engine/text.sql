@@ -49,3 +49,8 @@
         else trim({{ number }})
     end
 {%- endmacro %}
+
+{# Ends the statement with a message for whoever reads the log. #}
+{% macro fail(message) -%} {{ adapter.dispatch('fail')(message) }} {%- endmacro %}
+{% macro default__fail(message) -%} error('{{ message }}') {%- endmacro %}
+{% macro spark__fail(message) -%} raise_error('{{ message }}') {%- endmacro %}

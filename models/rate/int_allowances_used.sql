@@ -2,12 +2,6 @@
 -- in the order in which the events began, whatever the order in which they came.
 with
 
-affected as (
-
-    select event_id from {{ ref('int_events_affected') }}
-
-),
-
 rating_terms as (
 
     select distinct
@@ -54,7 +48,6 @@ events as (
         matched.is_used
         and matched.free_quantity > 0
         and (matched.billed_quantity is not null or stretches.is_covered)
-        {{ 'and matched.event_id in (select affected.event_id from affected)' if not rates_anew() }}
 
 ),
 

@@ -1,6 +1,6 @@
 -- One row per event that must be rated again, because a record of it, a price, the terms or its carrier came, went
--- or changed since the events were last rated, or because it shares an allowance with such an event; none where
--- all events are rated anew.
+-- or changed since the events were last rated, or because it shares an allowance with such an event; a single
+-- row in place of all events where they are rated anew.
 {% set code_lengths = range(15, -1, -1) %}
 
 with
@@ -31,7 +31,15 @@ carriers as (
 
 records as (
 
-    select * from {{ ref('int_events_collected') }}
+    select
+        event_id,
+        service,
+        direction,
+        carrier_id,
+        case when service = 'email' then 0 else length(destination) end as digit_count,
+        case when service = 'email' then 0 else {{ padded_number('destination') }} end as padded_number,
+        started_at
+    from {{ ref('int_events_collected') }}
     where refusal_reason is null
 
 ),
@@ -41,19 +49,14 @@ records as (
 
         select
             event_id,
-            cast(null as string) as cause
+            'everything' as cause
         from touched
-        where false
 
     )
 {% else %}
     ratings as (
 
-        select
-            *,
-            case when service = 'email' then 0 else length(destination) end as digit_count,
-            case when service = 'email' then 0 else {{ padded_number('destination') }} end as padded_number
-        from {{ last_run('int_events_rated') }}
+        select * from {{ last_run('int_events_rated') }}
 
     ),
 
@@ -156,26 +159,24 @@ records as (
             'record' as cause
         from ratings
         inner join (select distinct feed from touched) as feeds
-            on ratings.feed = feeds.feed
-        where ratings.feed in ('{{ var("feeds_read_together") | join("', '") }}')
+            on split_part(ratings.event_id, ':', 1) = feeds.feed
+        where feeds.feed in ('{{ var("feeds_read_together") | join("', '") }}')
         union all
-        -- A longer code that did not change goes on deciding.
         {% for length in code_lengths %}
             select
-                ratings.event_id,
+                records.event_id,
                 'price' as cause
-            from ratings
+            from records
             inner join codes_changed
                 on
                     codes_changed.dial_code_length = {{ length }}
-                    and ratings.carrier_id = codes_changed.carrier_id
-                    and ratings.service = codes_changed.service
-                    and ratings.direction = codes_changed.direction
-                    and {{ beginning_of_number('ratings.padded_number', length) }} = codes_changed.code_number
-                    and ratings.digit_count >= codes_changed.dial_code_length
-                    and ratings.started_at >= codes_changed.from_at
-                    and ratings.started_at < codes_changed.until_at
-            where ratings.dial_code is null or length(ratings.dial_code) <= {{ length }}
+                    and records.carrier_id = codes_changed.carrier_id
+                    and records.service = codes_changed.service
+                    and records.direction = codes_changed.direction
+                    and {{ beginning_of_number('records.padded_number', length) }} = codes_changed.code_number
+                    and records.digit_count >= codes_changed.dial_code_length
+                    and records.started_at >= codes_changed.from_at
+                    and records.started_at < codes_changed.until_at
             union all
         {% endfor %}
         -- Why an event has no price may change with any price of its deck.

@@ -6,12 +6,6 @@
 -- a later run rates only the events of int_events_affected.
 with
 
-affected as (
-
-    select event_id from {{ ref('int_events_affected') }}
-
-),
-
 allowances as (
 
     select * from {{ ref('int_allowances_used') }}
@@ -77,7 +71,6 @@ quantities_billed as (
         on events.event_id = stretches.event_id
     left join allowances
         on events.event_id = allowances.event_id
-    {{ 'where events.event_id in (select affected.event_id from affected)' if not rates_anew() }}
 
 ),
 
@@ -95,8 +88,11 @@ statuses_given as (
             when increment_method = 'whole_duration' and counted_quantity > minimum_quantity then 0
             else least(minimum_quantity, counted_quantity)
         end as first_quantity,
-        case when is_used then {{ thousandths('counted_quantity - used_free_quantity') }} else 0 end
-            as priced_thousandths,
+        case
+            when not is_used then 0
+            when used_free_quantity = 0 then billed_thousandths
+            else {{ thousandths('counted_quantity - used_free_quantity') }}
+        end as priced_thousandths,
         case when is_used then connect_fee_units else 0 end as due_connect_fee_units,
         case when is_used then maximum_units end as due_maximum_units,
         case when is_attempt_charged then attempt_fee_units else 0 end as due_attempt_fee_units
@@ -164,8 +160,7 @@ costs_divided as (
         case
             when is_plain
                 then {{ from_units(units_rounded(
-                    'undivided_cost_units', 'per_quantity',
-                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode', 'bigint'
+                    'undivided_cost_units', 'per_quantity', 'event_rounding_unit', 'rounding_mode'
                 )) }}
             when rating_status = 'rated'
                 then {{ divide_and_round(
@@ -181,20 +176,16 @@ events_rated as (
 
     select
         event_id,
-        feed,
         service,
         direction,
         account_id,
         carrier_id,
         agreement_id,
-        destination,
         country_code,
         event_status,
         rating_status,
         reason as unrated_reason,
         deck_row_id,
-        deck_version,
-        dial_code,
         destination_id,
         destination_name,
         quantity_unit,

@@ -4,12 +4,6 @@
 -- agreement's clock; a boundary inside an hour that a clock change repeats counts once.
 with recursive
 
-affected as (
-
-    select event_id from {{ ref('int_events_affected') }}
-
-),
-
 -- Where no deck has bands or steps, no event is looked at.
 decks as (
 
@@ -45,7 +39,6 @@ events as (
     where
         matched.is_used
         and matched.has_bands_or_steps
-        {{ 'and matched.event_id in (select affected.event_id from affected)' if not rates_anew() }}
 
 ),
 

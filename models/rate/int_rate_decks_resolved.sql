@@ -35,6 +35,7 @@ rate_decks_resolved as (
         rates.rate_currency,
         rates.rate_unit,
         rates.dial_code_length,
+        row_number() over (order by rates.deck_row_id) as deck_row_number,
         case when codes_gathered.price_count = 1 then rates.rate_amount end as rate_amount,
         codes_gathered.common_per_quantity as rate_per_quantity,
         case when codes_gathered.price_count = 1 then rates.connect_fee_amount end as connect_fee_amount,

@@ -23,7 +23,9 @@ events_repeated as (
 
     select event_id
     from records
-    {{ 'where event_id in (select touched.event_id from touched)' if not rates_anew() }}
+    where
+        event_id in (select touched.event_id from touched)
+        or exists (select 1 from touched where touched.event_id = '{{ every_event() }}')
     group by event_id
     having count(*) > 1
 

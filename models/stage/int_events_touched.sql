@@ -1,5 +1,5 @@
--- One row per event of which a record landed, or was read again, since the events were last rated; none where
--- they are all rated anew.
+-- One row per event of which a record landed, or was read again, since the events were last rated; a single row
+-- in place of all events where they are rated anew.
 {% set loads_applied = last_run('int_loads_applied') %}
 
 with
@@ -20,10 +20,8 @@ events_touched as (
 
     {% if rates_anew() %}
         select
-            event_id,
-            feed
-        from records
-        where false
+            '{{ every_event() }}' as event_id,
+            cast(null as string) as feed
     {% else %}
         {% for feed in var('feeds')['usage'] %}
             select

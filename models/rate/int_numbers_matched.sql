@@ -1,0 +1,143 @@
+-- One row per stretch of a deck's time and beginning of a number that was used in it: the longest code in force
+-- that the number begins with, if any, and the number's country. Far fewer than events, since traffic keeps
+-- going to the same places.
+{% set code_lengths = range(15, -1, -1) %} {# the longest first; a code of no digits is every destination #}
+
+with
+
+deck_epochs as (
+
+    select * from {{ ref('int_deck_epochs_derived') }}
+
+),
+
+rate_decks as (
+
+    select
+        deck_epochs.deck_number,
+        rate_decks.deck_row_number,
+        rate_decks.dial_code_length,
+        {{ number_of_code('rate_decks.dial_code') }} as code_number,
+        rate_decks.applies_from_at,
+        rate_decks.applies_until_at
+    from {{ ref('int_rate_decks_resolved') }} as rate_decks
+    inner join (select distinct deck_number, carrier_id, service, direction from deck_epochs) as deck_epochs
+        on
+            rate_decks.carrier_id = deck_epochs.carrier_id
+            and rate_decks.service = deck_epochs.service
+            and rate_decks.direction = deck_epochs.direction
+
+),
+
+calling_codes as (
+
+    select
+        country_code,
+        length(calling_code) as code_length,
+        {{ number_of_code('calling_code') }} as code_number
+    from {{ ref('calling_codes') }}
+
+),
+
+beginnings_used as (
+
+    select distinct
+        deck_epoch_id,
+        beginning_digit_count,
+        number_beginning
+    from {{ ref('int_events_selected') }}
+
+),
+
+-- Codes and beginnings as whole numbers: equal integers are found much faster than equal texts.
+numbers as (
+
+    select
+        beginnings_used.*,
+        deck_epochs.deck_number,
+        deck_epochs.starts_at,
+        beginnings_used.number_beginning
+        * {{ power_of_ten('15 - coalesce(deck_epochs.beginning_length, 3)', 'bigint') }} as padded_number
+    from beginnings_used
+    left join deck_epochs
+        on beginnings_used.deck_epoch_id = deck_epochs.deck_epoch_id
+
+),
+
+-- One join for each length streams, where one for all lengths would have to gather the codes of each number.
+codes_matched as (
+
+    select
+        numbers.*,
+        coalesce(
+            {% for length in code_lengths %}
+                code_{{ length }}.deck_row_number{{ ',' if not loop.last }}
+            {% endfor %}
+        ) as deck_row_number
+    from numbers
+    {% for length in code_lengths %}
+        left join rate_decks as code_{{ length }}
+            on
+                numbers.deck_number = code_{{ length }}.deck_number
+                and code_{{ length }}.dial_code_length = {{ length }}
+                and {{ beginning_of_number('numbers.padded_number', length) }} = code_{{ length }}.code_number
+                and numbers.beginning_digit_count >= code_{{ length }}.dial_code_length
+                and numbers.starts_at >= code_{{ length }}.applies_from_at
+                and numbers.starts_at < code_{{ length }}.applies_until_at
+    {% endfor %}
+
+),
+
+-- Why has a number no code: is there one that begins later? Only numbers without a code ask; a null finds
+-- nothing at once.
+codes_last_begun as (
+
+    select
+        deck_number,
+        dial_code_length,
+        code_number,
+        max(applies_from_at) as last_applies_from_at
+    from rate_decks
+    group by deck_number, dial_code_length, code_number
+
+),
+
+numbers_matched as (
+
+    select
+        codes_matched.deck_epoch_id,
+        codes_matched.beginning_digit_count,
+        codes_matched.number_beginning,
+        codes_matched.deck_row_number,
+        coalesce(country_3.country_code, country_2.country_code, country_1.country_code) as country_code,
+        coalesce(
+            {% for length in code_lengths %}
+                code_{{ length }}.code_number{{ ',' if not loop.last }}
+            {% endfor %}
+        ) is not null as has_code_to_come
+    from codes_matched
+    {% for length in code_lengths %}
+        left join codes_last_begun as code_{{ length }}
+            on
+                code_{{ length }}.dial_code_length = {{ length }}
+                and codes_matched.beginning_digit_count >= code_{{ length }}.dial_code_length
+                and codes_matched.starts_at < code_{{ length }}.last_applies_from_at
+                and codes_matched.deck_number = code_{{ length }}.deck_number
+                and code_{{ length }}.code_number = case
+                    when codes_matched.deck_row_number is null
+                        then {{ beginning_of_number('codes_matched.padded_number', length) }}
+                end
+    {% endfor %}
+    -- Calling codes are prefix-free: at most one of them begins a number.
+    {% for length in (1, 2, 3) %}
+        left join calling_codes as country_{{ length }}
+            on
+                country_{{ length }}.code_length = {{ length }}
+                and codes_matched.beginning_digit_count >= country_{{ length }}.code_length
+                and {{ beginning_of_number('codes_matched.padded_number', length) }}
+                = country_{{ length }}.code_number
+    {% endfor %}
+
+)
+
+select * from numbers_matched
