@@ -1,15 +1,20 @@
 {# What the last run left, for models that stand before it in this one. The events are rated once; a later run rates again only what
    new files, other prices or other terms touch, and finds that out by comparing with the inputs that it kept (int_*_applied). #}
 
-{# The table that a model of the folder `rate` left, or none. Never a ref: that would be a circle. #}
+{# The table that a model left, or none. Never a ref: that would be a circle. The inputs that are kept stand after the last model that
+   depends on single events, so that they say "done" only where all of it is done. #}
 {% macro last_run(model) -%}
-    {{ return(adapter.get_relation(database=target.database, schema='rate', identifier=model)) }}
+    {%- set verb = 'rate' if model == 'int_events_rated' else 'attribute' -%}
+    {{ return(adapter.get_relation(database=target.database, schema=verb, identifier=model)) }}
 {%- endmacro %}
 
 {# Must every event be rated, because nothing is kept of a last run, or because a full refresh was asked for? #}
 {% macro rates_anew() -%}
     {%- if not execute or flags.FULL_REFRESH -%} {{ return(true) }} {%- endif -%}
-    {%- for model in ['int_events_rated', 'int_loads_applied', 'int_rates_applied', 'int_rating_terms_applied', 'int_carriers_applied'] -%}
+    {%- for model in [
+        'int_events_rated', 'int_usage_aggregated',
+        'int_loads_applied', 'int_rates_applied', 'int_rating_terms_applied', 'int_carriers_applied', 'int_charging_terms_applied'
+    ] -%}
         {%- if last_run(model) is none -%} {{ return(true) }} {%- endif -%}
     {%- endfor -%}
     {{ return(false) }}
@@ -45,16 +50,54 @@
 {# Instead of an event: every event. Stands in the lists of events to be rated where all of them are. #}
 {% macro every_event() -%} * {%- endmacro %}
 
-{# Before a model adds what it reckoned again: what it holds of the events of that list goes, in one transaction with the adding. A table
-   that is made anew needs a list that says so: else it would hold the few events of the last run. #}
+{# Before a model adds what it reckoned again: what it holds of the events of that list goes, in one transaction with the adding. #}
 {% macro make_room_for(events) -%}
     {%- set is_everything = "exists (select 1 from " ~ ref(events) ~ " where event_id = '" ~ every_event() ~ "')" -%}
     {%- if is_incremental() -%}
         delete from {{ this }} where {{ is_everything }} or event_id in (select event_id from {{ ref(events) }})
     {%- else -%}
-        select case when not {{ is_everything }} then {{ fail(
-            this.identifier ~ ' is made anew, but ' ~ events ~ ' does not list every event: refresh what comes before it too '
-            ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
-        ) }} end
+        {{ require(is_everything, events) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A row of a table as one text, to be compared. #}
+{% macro row_text(relation) -%}
+    {%- set texts = [] -%}
+    {%- for column in adapter.get_columns_in_relation(relation) or [] -%}
+        {%- do texts.append("coalesce(cast(" ~ column.name ~ " as string), '')") -%}
+    {%- endfor -%}
+    {{ texts | join(" || '|' || ") or "''" }}
+{%- endmacro %}
+
+{# The same for usage groups and their days. #}
+{% macro make_room_for_days(days) -%}
+    {%- set is_every_day = "exists (select 1 from " ~ ref(days) ~ " where is_every_day)" -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ is_every_day }} or usage_date in (select usage_date from {{ ref(days) }})
+    {%- else -%}
+        {{ require(is_every_day, days) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A table that is made anew needs a list that says so: else it would hold no more than the changes of the last run. #}
+{% macro require(is_everything, list) -%}
+    select case when not {{ is_everything }} then {{ fail(
+        this.identifier ~ ' is made anew, but ' ~ list ~ ' does not ask for that: refresh what comes before it too '
+        ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
+    ) }} end
+{%- endmacro %}
+
+{# Did the event begin on one of these days? Written out as dates, so that the engine skips whatever it holds of other days. #}
+{% macro started_on_days_of(days) -%}
+    {%- set found = run_query('select usage_date, is_every_day from ' ~ days ~ ' order by usage_date') if execute else [] -%}
+    {%- if found | selectattr('is_every_day') | list -%} true
+    {%- elif not found -%} false
+    {%- else -%}
+        {%- set dates = found | map(attribute='usage_date') | map('string') | list -%}
+        started_at >= cast('{{ dates | first }}' as timestamp)
+        and started_at < cast('{{ dates | last }}' as timestamp) + interval 1 day
+        and cast(started_at as date) in (
+            {%- for day in dates -%} cast('{{ day }}' as date){{ ', ' if not loop.last }} {%- endfor -%}
+        )
     {%- endif -%}
 {%- endmacro %}

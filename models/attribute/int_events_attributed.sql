@@ -1,21 +1,11 @@
 -- One row per event with the partner whose account it ran on, the plan that charges it and the quantity
 -- charged, or the reason why nobody is charged. What a partner pays does not depend on the carrier, so
--- unrated events are charged too.
+-- unrated events are charged too. With all that is known of the event: whoever sums it up reads it in one stream.
 with
 
 events as (
 
-    select
-        event_id,
-        service,
-        direction,
-        account_id,
-        country_code,
-        event_status,
-        quantity_unit,
-        quantity,
-        started_at
-    from {{ ref('int_events_rated') }}
+    select * from {{ ref('int_events_rated') }}
 
 ),
 
@@ -166,21 +156,42 @@ events_attributed as (
 
     select
         event_id,
+        service,
+        direction,
+        carrier_id,
+        agreement_id,
+        destination_id,
+        destination_name,
+        country_code,
         partner_id,
         partner_agreement_id,
         case when not is_plan_refused then plan_id end as plan_id,
+        quantity_unit,
+        rating_status,
+        unrated_reason,
         case
             when uncharged_reason is not null then 'uncharged'
             when is_charged then 'charged'
             else 'not_charged'
         end as charge_status,
         uncharged_reason,
+        quantity,
+        billed_quantity,
         case
             when uncharged_reason is null and is_charged
                 then {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', "'residual'") }}
             else cast(0 as decimal(18, 3))
         end as charged_quantity,
-        partner_local_date
+        rate_amount,
+        rate_per_quantity,
+        connect_fee_amount,
+        undivided_cost_amount,
+        rated_cost_amount,
+        rated_cost_currency,
+        is_rounded_per_event,
+        carrier_local_date,
+        partner_local_date,
+        started_at
     from statuses_given
 
 )

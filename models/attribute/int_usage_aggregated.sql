@@ -1,21 +1,13 @@
+-- depends_on: {{ ref("int_days_affected") }}
 -- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome,
--- with their sums. Everything after this point works on groups; no amount is rounded here.
+-- with their sums. Everything after this point works on groups; no amount is rounded here. A run makes the groups
+-- of the days of int_days_affected again and keeps the others.
 with
 
 events as (
 
-    select
-        rated.*,
-        attributed.partner_id,
-        attributed.partner_agreement_id,
-        attributed.plan_id,
-        attributed.charge_status,
-        attributed.uncharged_reason,
-        attributed.charged_quantity,
-        attributed.partner_local_date
-    from {{ ref('int_events_rated') }} as rated
-    inner join {{ ref('int_events_attributed') }} as attributed
-        on rated.event_id = attributed.event_id
+    select * from {{ ref('int_events_attributed') }}
+    {% if is_incremental() %} where {{ started_on_days_of(ref('int_days_affected')) }} {% endif %}
 
 ),
 

@@ -6,22 +6,32 @@ with
 events_summed as (
 
     select
-        rated.service,
-        rated.direction,
-        rated.carrier_id,
-        rated.rating_status,
-        coalesce(rated.rated_cost_currency, '') as rated_cost_currency,
+        service,
+        direction,
+        carrier_id,
+        rating_status,
+        coalesce(rated_cost_currency, '') as rated_cost_currency,
         count(*) as event_count,
-        sum(rated.quantity) as quantity,
-        coalesce(sum(rated.billed_quantity), 0) as billed_quantity,
-        sum(attributed.charged_quantity) as charged_quantity,
-        coalesce(sum(rated.undivided_cost_amount), 0) as undivided_cost_amount,
-        coalesce(sum(rated.rated_cost_amount), 0) as rated_cost_amount
-    from {{ ref('int_events_rated') }} as rated
-    left join {{ ref('int_events_attributed') }} as attributed
-        on rated.event_id = attributed.event_id
-    group by
-        rated.service, rated.direction, rated.carrier_id, rated.rating_status, rated.rated_cost_currency
+        sum(quantity) as quantity,
+        coalesce(sum(billed_quantity), 0) as billed_quantity,
+        coalesce(sum(undivided_cost_amount), 0) as undivided_cost_amount,
+        coalesce(sum(rated_cost_amount), 0) as rated_cost_amount
+    from {{ ref('int_events_rated') }}
+    group by service, direction, carrier_id, rating_status, rated_cost_currency
+
+),
+
+charges_summed as (
+
+    select
+        service,
+        direction,
+        carrier_id,
+        rating_status,
+        coalesce(rated_cost_currency, '') as rated_cost_currency,
+        sum(charged_quantity) as charged_quantity
+    from {{ ref('int_events_attributed') }}
+    group by service, direction, carrier_id, rating_status, rated_cost_currency
 
 ),
 
@@ -58,10 +68,17 @@ full outer join groups_summed
         and events_summed.carrier_id = groups_summed.carrier_id
         and events_summed.rating_status = groups_summed.rating_status
         and events_summed.rated_cost_currency = groups_summed.rated_cost_currency
+left join charges_summed
+    on
+        groups_summed.service = charges_summed.service
+        and groups_summed.direction = charges_summed.direction
+        and groups_summed.carrier_id = charges_summed.carrier_id
+        and groups_summed.rating_status = charges_summed.rating_status
+        and groups_summed.rated_cost_currency = charges_summed.rated_cost_currency
 where
     events_summed.event_count is distinct from groups_summed.event_count
     or events_summed.quantity is distinct from groups_summed.quantity
     or events_summed.billed_quantity is distinct from groups_summed.billed_quantity
-    or events_summed.charged_quantity is distinct from groups_summed.charged_quantity
+    or charges_summed.charged_quantity is distinct from groups_summed.charged_quantity
     or events_summed.undivided_cost_amount is distinct from groups_summed.undivided_cost_amount
     or events_summed.rated_cost_amount is distinct from groups_summed.rated_cost_amount

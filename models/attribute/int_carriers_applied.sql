@@ -1,4 +1,4 @@
 -- One row per carrier that the terms know or whose agreement they refuse, as the events were rated. Kept for the
 -- next run: an unrated event says which of the two is its reason.
--- depends_on: {{ ref('int_events_rated') }}
+-- depends_on: {{ ref('int_usage_aggregated') }}
 select * from {{ ref('int_carriers_resolved') }}

@@ -1,0 +1,4 @@
+-- One row per term by which the usage groups were made. Kept for the next run, which makes them all again where it
+-- finds other terms.
+-- depends_on: {{ ref('int_usage_aggregated') }}
+select * from {{ ref('int_charging_terms_resolved') }}

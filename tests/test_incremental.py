@@ -1,0 +1,248 @@
+"""A run that rates only what changed must leave what a run that rates everything would have left, row for row.
+
+Usage, decks and terms arrive in random order, late and corrected, some runs end in the middle; in the end every table
+that is kept from run to run is compared with a full refresh of the same warehouse.
+"""
+
+import csv
+import json
+import os
+import random
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from conformance.harness import write_csv
+from conftest import dbt
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from test_rating import FIRST_DAY, random_agreement, random_call, written
+
+from orchestration import feeds, file_ledger, ledger, loading, settings, terms
+
+SEEDS = (1, 2)
+EVENTS = 1_500
+RUNS = 4
+KEPT = ("stage.int_events_collected", "rate.int_events_rated", "attribute.int_usage_aggregated")
+EVERYTHING = ("--select", "path:models/stage", "path:models/rate", "path:models/attribute")
+
+
+@dataclass
+class Arrivals:
+    """What is still to come: files by feed and name, and changes of the terms' tables."""
+
+    files: list[tuple[str, str, str]] = field(default_factory=list)
+    terms: dict[str, list[dict]] = field(default_factory=dict)
+    changes: list = field(default_factory=list)
+
+
+def columns_of(feed_name: str) -> list[str]:
+    return [column.name for feed in feeds.declared() if feed.name == feed_name for column in feed.columns]
+
+
+def as_csv(rows: list[dict], columns: list[str], folder: Path) -> str:
+    write_csv(folder / "piece.csv", columns, rows)
+    return (folder / "piece.csv").read_text()
+
+
+def arrivals(dice: random.Random, folder: Path) -> Arrivals:
+    """A month of six carriers in pieces: usage with corrections, each deck by itself, e-mails in several words, other terms."""
+    agreements = [random_agreement(dice, number) for number in range(6)]
+    files = written(agreements, [random_call(dice, number, agreements) for number in range(EVENTS)])
+    come = Arrivals(terms={name: rows for name, rows in files.rows.items() if name not in ("usage", "decks")})
+    pieces: list[list[dict]] = [[] for _ in range(8)]
+    for row in files.rows["usage"]:
+        place = dice.randrange(8)
+        pieces[place].append(row)
+        if dice.random() < 0.1:  # said again: another length, another day, or no end yet
+            later = datetime.fromisoformat(row["started_at"]) + timedelta(days=dice.choice([0, 0, 5]))
+            pieces[dice.randrange(8)].append(
+                row
+                | {"quantity": dice.randint(0, 900), "started_at": later.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                   "status": dice.choice(["answered", "busy", "pending"]),
+                   "received_at": (later + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")})  # fmt: skip
+    for number, rows in enumerate(pieces):
+        text = as_csv(rows, columns_of("usage__native"), folder)
+        come.files.append(("usage/native", f"usage-{number}.csv", text))
+    decks: dict[tuple, list[dict]] = {}
+    for row in files.rows["decks"]:
+        decks.setdefault((row["carrier_id"], row["deck_version"]), []).append(row)
+    for (carrier, version), rows in decks.items():
+        text = as_csv(rows, columns_of("rate_decks__native"), folder)
+        come.files.append(("rate_decks/native", f"{carrier}-{version}.csv", text))
+    first = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
+    for number, words in enumerate((("processed",), ("deferred", "delivered"), ("processed", "bounce"))):
+        said = [
+            {"sg_message_id": f"m{message}", "email": "anna@mail.example", "event": word,
+             "timestamp": int((first + timedelta(days=message, hours=dice.randint(0, 40))).timestamp())}
+            for message in range(6) for word in words
+        ]  # fmt: skip
+        come.files.append(("usage/sendgrid", f"a_mails-{number}.jsonl", "\n".join(map(json.dumps, said))))
+
+    def change(table: str, key: str, value: str, **new: object) -> object:
+        def apply(tables: dict[str, list[dict]]) -> None:
+            tables[table] = [row | new if row[key] == value else row for row in tables[table]]
+
+        return apply
+
+    def leave(table: str, key: str, value: str) -> object:
+        def apply(tables: dict[str, list[dict]]) -> None:
+            tables[table] = [row for row in tables[table] if row[key] != value]
+
+        return apply
+
+    def follow(tables: dict[str, list[dict]]) -> None:
+        """An agreement ends in the middle of the month, another one follows with other terms."""
+        (old,) = (row for row in tables["agreements"] if row["agreement_id"] == "carrier-02")
+        (old_terms,) = (row for row in tables["rating_terms"] if row["agreement_id"] == "carrier-02")
+        middle = FIRST_DAY + timedelta(days=8)
+        tables["agreements"].append(old | {"agreement_id": "next-02", "valid_from_date": middle})
+        tables["rating_terms"].append(old_terms | {"agreement_id": "next-02", "minimum_quantity": 60})
+        old["valid_until_date"] = middle
+
+    come.terms |= {
+        "accounts": [{"account_id": "a", "partner_id": "p", "valid_from_date": "2020-01-01"}],
+        "plans": [{"plan_id": "plan", "partner_id": "p", "service": "voice", "direction": "outbound",
+                   "country_code": "*", "valid_from_date": "2020-01-01", "pricing_model": "per_unit",
+                   "quantity_unit": "second", "minimum_quantity": 1, "increment_quantity": 1,
+                   "priced_per_quantity": 60, "charged_on": "answered"}],
+        "plan_tiers": [{"plan_id": "plan", "tier_number": 1, "unit_amount": "0.1", "flat_amount": 0}],
+    }  # fmt: skip
+    come.terms["parties"].append({"party_id": "p", "party_name": "p", "country_code": "DE", "is_carrier": "false",
+                                  "is_partner": "true"})  # fmt: skip
+    come.terms["agreements"].append(
+        {"agreement_id": "p", "party_id": "p", "party_role": "partner", "valid_from_date": "2020-01-01",
+         "currency": "EUR", "time_zone": "Asia/Tokyo", "rounding_mode": "half_up", "payment_days": 30,
+         "line_rounding_decimals": 2, "tax_ratio": 0})  # fmt: skip
+    come.changes = [
+        change("rating_terms", "agreement_id", "carrier-00", increment_quantity=60, charged_on="submitted"),
+        change("rating_terms", "agreement_id", "carrier-01", free_quantity=3000, increment_rounding_mode=None,
+               increment_rounding_decimals=None),
+        follow,
+        leave("parties", "party_id", "carrier-03"),
+        change("agreements", "agreement_id", "carrier-04", currency="XXX"),  # refused: no such currency
+        change("plans", "plan_id", "plan", increment_quantity=60),
+    ]  # fmt: skip
+    return come
+
+
+class Warehouse:
+    """A home that runs come and go over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, settings.Home(folder / "home")
+        self.terms = folder / "terms"
+        self.terms.mkdir()
+        self.home.warehouse.parent.mkdir(parents=True)
+        self.home.landing.mkdir()
+        os.environ.update(TOLLGATE_WAREHOUSE=str(self.home.warehouse), TOLLGATE_TERMS=str(self.terms))
+        self.manifest = None
+
+    def write_terms(self, tables: dict[str, list[dict]]) -> None:
+        for demo in terms.DEMO_TERMS.glob("*.csv"):
+            with demo.open(newline="") as file:
+                header = next(csv.reader(file))
+            write_csv(self.terms / demo.name, header, tables.get(demo.stem, []))
+        terms.hand_to_dbt()
+
+    def land(self, files: list[tuple[str, str, str]]) -> None:
+        for place, name, text in files:
+            (self.home.landing / place).mkdir(parents=True, exist_ok=True)
+            (self.home.landing / place / name).write_text(text)
+        with duckdb.connect(str(self.home.warehouse)) as connection:
+            file_ledger.prepare(connection)
+            ledger.prepare(connection, self.home.published)
+            for feed in feeds.declared():
+                load = loading.load_feed(connection, feed, self.home.landing)
+                assert not load.files_failed and not load.rows_quarantined, load.messages
+
+    def run(self, *options: str) -> None:
+        if self.manifest is None:
+            self.manifest = dbt(self.folder, "parse").result
+            selected = EVERYTHING
+        else:
+            selected = (*EVERYTHING, "--exclude", "path:models/stage,config.materialized:view")  # they are there
+        for command, given in (("seed", ()), ("run", options or selected)):
+            built = dbt(self.folder, command, *given, manifest=self.manifest)
+            assert built.success, built.exception or [one.message for one in built.result if one.status == "error"]
+        DuckDBConnectionManager.close_all_connections()  # else what it wrote is not yet in the file that is copied
+
+    def rows(self, warehouse: Path, table: str) -> list[tuple]:
+        with duckdb.connect(str(warehouse)) as connection:
+            return connection.execute(f"select * from {table} order by all").fetchall()
+
+    def ask(self, query: str) -> list[tuple]:
+        with duckdb.connect(str(self.home.warehouse)) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path):
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TOLLGATE_WAREHOUSE", "TOLLGATE_TERMS", "TOLLGATE_TERMS_COPY"):
+            patch.setenv(name, "")
+        patch.setenv("TOLLGATE_QUIET_SECONDS", "0")
+        yield Warehouse(tmp_path)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rating_what_changed_leaves_what_rating_everything_leaves(warehouse: Warehouse, seed: int):
+    dice = random.Random(seed)
+    come = arrivals(dice, warehouse.folder)
+    batches: list[list] = [[] for _ in range(RUNS)]
+    for arrival in [*come.files, *come.changes]:
+        batches[dice.randrange(RUNS)].append(arrival)
+    warehouse.write_terms(come.terms)
+    seldom = []
+    for number, batch in enumerate(batches):
+        for change in filter(callable, batch):
+            change(come.terms)
+        warehouse.write_terms(come.terms)
+        warehouse.land([arrival for arrival in batch if not callable(arrival)])
+        if number == 2:  # killed after the events were rated: nothing of it may be forgotten
+            warehouse.run("--select", "path:models/rate", "int_events_collected", "int_events_touched", "int_events_repeated")
+        warehouse.run()
+        (affected, everything), (events,) = (
+            warehouse.ask("select count(*), count_if(event_id = '*') from rate.int_events_affected")[0],
+            warehouse.ask("select count(*) from rate.int_events_rated")[0],
+        )
+        seldom.append(bool(everything) or affected < events)
+        assert bool(everything) == (number == 0)
+    assert any(seldom[1:]), "each run rated everything, so nothing was proved"
+    anew = warehouse.folder / "anew" / warehouse.home.warehouse.name
+    anew.parent.mkdir()
+    shutil.copy(warehouse.home.warehouse, anew)
+    os.environ["TOLLGATE_WAREHOUSE"] = str(anew)
+    warehouse.run("--full-refresh", *EVERYTHING)
+    for table in KEPT:
+        kept, made_anew = warehouse.rows(warehouse.home.warehouse, table), warehouse.rows(anew, table)
+        assert len(kept) > 100 or table == KEPT[-1]
+        different = set(kept) ^ set(made_anew)
+        assert kept == made_anew, f"{table}: {len(different)} rows, such as {sorted(map(str, different))[:6]}"
+
+
+def test_a_run_without_news_rates_nothing_and_an_amendment_only_its_own_numbers(warehouse: Warehouse):
+    come = arrivals(random.Random(3), warehouse.folder)
+    last = next(file for file in come.files if file[1] == "carrier-05-4.csv")  # an amendment
+    warehouse.write_terms(come.terms)
+    warehouse.land([file for file in come.files if file != last])
+    warehouse.run()
+    warehouse.run()
+    assert warehouse.ask("select * from rate.int_events_affected") == []
+    assert warehouse.ask("select * from attribute.int_days_affected") == []
+    warehouse.land([last])
+    warehouse.run()
+    codes = {row["dial_code"] for row in csv.DictReader(last[2].splitlines())}
+    begins = " or ".join(f"starts_with(destination, '{code}')" for code in codes)
+    ((strangers,), (touched,)) = (
+        warehouse.ask(f"""
+            select count(*) from rate.int_events_affected join stage.int_events_deduplicated using (event_id)
+            join rate.int_events_rated using (event_id, carrier_id)
+            where not (carrier_id = 'carrier-05' and (rating_status = 'unrated' or {begins}))
+                and cause <> 'shared_allowance'""")[0],
+        warehouse.ask("select count(*) from rate.int_events_affected")[0],
+    )
+    assert strangers == 0
+    assert touched > 10
