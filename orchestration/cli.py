@@ -71,8 +71,13 @@ def simulate(month: str, events: int, seed: int) -> None:
     type=click.IntRange(min=1000),
     help="Size of the demo month, where landing is empty.",
 )
-def run(events: int) -> None:
-    """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish."""
+@click.option("--anew", is_flag=True, help="Read and rate every event again, and not only what changed.")
+def run(events: int, anew: bool) -> None:
+    """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish.
+
+    Events are rated once, and again where a file, a deck or a term touches them. After an upgrade they are all rated again
+    without being asked.
+    """
     home = settings.home()
     _check_settings()
     with _alone(home):
@@ -81,6 +86,11 @@ def run(events: int) -> None:
                 _stop(f"{home.landing} holds no files. Drop usage, rate decks and invoices there: docs/landing.md")
             console.print(f"{home.landing} holds no files: writing the demo month first")
             _simulate(home, "2026-10", events, 7)
+        if anew:
+            from orchestration.transform import forget_rules
+
+            with duckdb.connect(str(home.warehouse)) as warehouse:
+                forget_rules(warehouse)
         console.print(f"settling what lies in {home.landing}", highlight=False, soft_wrap=True)
         _run_job(home, "settle_month")
 

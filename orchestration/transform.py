@@ -1,16 +1,37 @@
 """The inner verbs, stage to settle: the dbt project as Dagster assets.
 
-Belongs here: the one `@dbt_assets` and how dbt's names become Dagster's. Does not belong here: SQL, gates.
+Belongs here: the one `@dbt_assets`, how dbt's names become Dagster's, when nothing may be kept of an earlier run. Does not belong
+here: SQL, gates.
 """
 
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
+from orchestration import settings
 from orchestration.resources import DBT_PROJECT, POOL, Warehouse, ensure_manifest
-from orchestration.sql import quote_name
+from orchestration.sql import quote_name, transaction
+
+# What the reading and rating of an event depends on, beside its file, the decks and the terms that the models compare themselves.
+RULES = (
+    "models/stage/**/*.sql",
+    "models/rate/*.sql",
+    "models/attribute/*.sql",
+    "macros/**/*.sql",
+    "dbt_project.yml",
+    "seeds/reference/*.csv",
+    "orchestration/feeds/*.yml",
+)
+RULES_OF_TERMS = ("routes.csv",)
+RULES_TABLE = """
+    create schema if not exists ingest;
+    create table if not exists ingest.rules_applied (fingerprint varchar not null)
+"""
 
 
 class VerbTranslator(DagsterDbtTranslator):
@@ -35,9 +56,48 @@ def transform(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse:
 
     Unit tests prove the models, not the month: `make test` runs them.
     """
-    yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream()
+    command = ["build", "--exclude-resource-type", "unit_test"]
+    is_whole = not context.is_subset  # a part of the models cannot say what the others keep
+    with warehouse.connect() as connection:
+        if is_whole and kept_by_other_rules(connection):
+            forget_rules(connection)
+            command.append("--full-refresh")
+    yield from dbt.cli(command, context=context).stream()
+    if is_whole:
+        with warehouse.connect() as connection:
+            remember_rules(connection)
     # Only now: while dbt runs, the warehouse is its own.
     yield from _row_counts(context, warehouse)
+
+
+def rules_fingerprint(project: Path = settings.PROJECT_DIR) -> str:
+    """A hash over the files that say how an event is read, rated and charged: other rules, other results."""
+    files = {file for pattern in RULES for file in project.glob(pattern)}
+    named = [(str(file.relative_to(project)), file) for file in files]
+    named += [(name, settings.terms_dir() / name) for name in RULES_OF_TERMS]
+    contents = hashlib.sha256()
+    for name, file in sorted(named):
+        contents.update(f"{name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return contents.hexdigest()
+
+
+def kept_by_other_rules(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Was what the warehouse keeps of events made by other rules than today's, or by nobody knows which?"""
+    connection.execute(RULES_TABLE)
+    return connection.execute("select fingerprint from ingest.rules_applied").fetchall() != [(rules_fingerprint(),)]
+
+
+def remember_rules(connection: duckdb.DuckDBPyConnection) -> None:
+    """From now on events are kept that were made by today's rules."""
+    with transaction(connection):
+        forget_rules(connection)
+        connection.execute("insert into ingest.rules_applied values (?)", [rules_fingerprint()])
+
+
+def forget_rules(connection: duckdb.DuckDBPyConnection) -> None:
+    """The next run reads and rates every event anew."""
+    connection.execute(RULES_TABLE)
+    connection.execute("delete from ingest.rules_applied")
 
 
 def _row_counts(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetObservation]:
