@@ -26,8 +26,11 @@ INCREMENTS = [(60, 60), (30, 6), (1, 1)]
 CALLING_CODES = settings.PROJECT_DIR / "seeds" / "reference" / "calling_codes.csv"
 
 FUNCTIONS = """
-    -- A number from 0 to 1, another one for each use of a row.
-    create macro share(i, use) as hash(i, use) / 18446744073709551616.0;
+    -- A number that looks like chance, another one for each use of a row. Of two arguments of hash() the engine makes
+    -- numbers that hang together.
+    create macro chance(i, use) as hash(i * 32 + use);
+    -- The same from 0 to 1.
+    create macro share(i, use) as chance(i, use) / 18446744073709551616.0;
     -- A number from 1 to `most`, the n-th of them about 1 / n as often as the first.
     create macro unequal(i, use, most) as floor(pow(most, share(i, use)))::bigint;
     create macro written(instant) as strftime(instant, '%Y-%m-%dT%H:%M:%SZ');
@@ -42,13 +45,13 @@ CODES = """
     drawn as (
         select distinct
             1 + floor(share(i, 1) * (select count(*) from countries))::bigint as country_number,
-            left(lpad((hash(i, 2) % 1000000)::varchar, 6, '0'), 2 + (hash(i, 3) % 5)::integer) as digits
+            left(lpad((chance(i, 2) % 1000000)::varchar, 6, '0'), 2 + (chance(i, 3) % 5)::integer) as digits
         from range({codes} * 2) as numbers(i)
     )
     select
         calling_code || digits as code,
-        country_code || ' ' || hash(digits, 4) % 10 as destination_name,
-        row_number() over (order by hash(calling_code || digits, 5), calling_code || digits) as place
+        country_code || ' ' || hash(digits) % 10 as destination_name,
+        row_number() over (order by hash(calling_code || digits), calling_code || digits) as place
     from drawn
     join countries using (country_number)
     qualify place <= {codes}
@@ -59,17 +62,17 @@ DECK_ROWS = """
     with offered as (
         select 'carrier-' || c as carrier_id, code, destination_name
         from codes, range({carriers}) as carriers(c)
-        qualify row_number() over (partition by c order by hash(code, c), code) <= {codes} - 9
+        qualify row_number() over (partition by c order by hash(code || ' ' || c), code) <= {codes} - 9
         union all
         select 'carrier-' || c, digit::varchar, 'Rest of zone ' || digit
         from range({carriers}) as carriers(c), range(1, 10) as digits(digit)
     )
     select
         *,
-        ((1000 + hash(carrier_id, destination_name, 1) % 90000) * 0.000001::decimal(18, 6))::varchar as rate_amount,
-        ((1000 + hash(carrier_id, destination_name, 2) % 90000) * 0.000001::decimal(18, 6))::varchar
+        ((1000 + hash(carrier_id || destination_name || 1) % 90000) * 0.000001::decimal(18, 6))::varchar as rate_amount,
+        ((1000 + hash(carrier_id || destination_name || 2) % 90000) * 0.000001::decimal(18, 6))::varchar
             as amended_rate_amount,
-        hash(carrier_id, destination_name, 3) % 20 = 0 as is_amended
+        hash(carrier_id || destination_name || 3) % 20 = 0 as is_amended
     from offered
 """
 DECK = """
@@ -90,15 +93,15 @@ CALLS = """
             'carrier-' || floor({carriers} * pow(share(i, 12), 1.5))::bigint as carrier_id,
             unequal(i, 13, (select count(*) from codes) + 1) as place,
             timestamp '{month_start}' + to_seconds(
-                {first_second} + (i - {first}) * {seconds} // {count} + (hash(i, 14) % {most_seconds_late})::bigint
+                {first_second} + (i - {first}) * {seconds} // {count} + (chance(i, 14) % {most_seconds_late})::bigint
             ) as started_at,
             case
                 when share(i, 15) < 0.1 then 0
                 else least(3600, floor(60 * (pow(1 - share(i, 16), -0.6) - 1))::bigint)
             end as quantity,
             share(i, 15) >= 0.1 as is_answered,
-            5 + (hash(i, 17) % 300)::bigint as seconds_to_receipt,
-            hash(i, 18) % 20000 as fault
+            5 + (chance(i, 17) % 300)::bigint as seconds_to_receipt,
+            chance(i, 18) % 20000 as fault
         from range({begin}, {until}) as numbers(i)
     )
     select
@@ -107,11 +110,11 @@ CALLS = """
         'outbound' as direction,
         account_id,
         carrier_id,
-        '+' || (49300000000 + hash(i, 19) % 99999999)::varchar as origin,
+        '+' || (49300000000 + chance(i, 19) % 99999999)::varchar as origin,
         case
             when fault = 0 then 'anonymous'
             else '+' || left(
-                code || lpad((hash(i, 20) % 10000000000)::varchar, 10, '0'), 11 + (hash(i, 21) % 2)::integer
+                code || lpad((chance(i, 20) % 10000000000)::varchar, 10, '0'), 11 + (chance(i, 21) % 2)::integer
             )
         end as destination,
         case when fault = 1 then strftime(started_at, '%Y-%m-%d %H:%M:%S') else written(started_at) end as started_at,
@@ -135,7 +138,7 @@ INVOICE = """
             count(*) as event_count,
             sum(billed_quantity) as billed_quantity,
             sum(rated_cost_amount) as amount,
-            hash(carrier_id, destination_name) % 50 as fault
+            hash(carrier_id || destination_name) % 50 as fault
         from read_parquet('{rated}')
         where carrier_id = 'carrier-{carrier}' and rated_cost_amount is not null
         group by carrier_id, destination_name, rate_amount
@@ -239,8 +242,8 @@ class Month:
             first_second=span[0],
             seconds=span[1] - MOST_SECONDS_LATE,
             most_seconds_late=MOST_SECONDS_LATE,
-            condition="hash(i, 22) % 200 = 0" if again else "true",
-            more_seconds="case when is_answered and hash(i, 23) % 4 = 0 then 1 else 0 end" if again else "0",
+            condition="chance(i, 22) % 200 = 0" if again else "true",
+            more_seconds="case when is_answered and chance(i, 23) % 4 = 0 then 1 else 0 end" if again else "0",
             more_seconds_to_receipt=86_400 if again else 0,
         )
 
