@@ -1,204 +1,202 @@
-"""How dear is rating, beside the engine's own copying of the same events?
+"""How dear is it to settle a month, beside the engine's own copying, Polars and plain Python, on the same data?
 
-Writes a month of usage and the carriers' decks, loads them, and prints, from one run on one data set:
+    make bench                                                    the whole comparison
+    make bench BENCH="--events 1000000 --rounds 1"                a quick look
+    make bench BENCH="--scaling 1000000 10000000 100000000"       how time and memory grow with the month
 
-    (a) the engine copies the staged usage, as Parquet, into a table
-    (b) stage and rate: everything from the raw tables to the cost of each event
-    (0) the same on an empty warehouse: what dbt takes to begin, whatever there is to do; it is taken off (b)
+What dbt takes to begin, whatever there is to do, is measured in each round on an empty warehouse, printed apart, and
+taken off. A ratio is that of two runs of one round; what is printed is the median of the rounds.
 
-    uv run benchmarks/rating.py --events 10000000 --deck-rows 300000 --rounds 5
-
-The bound that the project holds: (b) at most 6 times (a). Peak memory is that of the process that runs dbt.
+Belongs here: what is asked, and the bounds that the project holds. Does not belong here: the runs
+(`rating_rounds.py`), the data (`rating_data.py`).
 """
 
 import argparse
-import csv
-import json
+import math
 import os
-import resource
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
-import duckdb
+from measured_runs import Run
+from rating_data import Month
+from rating_rounds import Bench, ResultsDiffer, Round, prepared
 
-from orchestration import feeds, file_ledger, ledger, loading, settings, terms
+CORES = 2
+MOST_MEBIBYTES = 6 * 1024
+MOST_POWER = 1.1
+BYTES_OF_AN_EVENT = 700  # on the disk while a month is rated: its files and tables, and what the engine lays aside
+SLOWEST_SHOWN = 8
 
-CARRIERS = 5
-# One code in four is a subscriber's block, the others name a country, a network or a city; every number has some code.
-DECK = """
-    with codes as (
-        select distinct carrier, code
-        from (
-            select i % {carriers} as carrier, '1' || (hash(i) % pow(10, 2 + hash(i * 3) % 5)::bigint)::varchar as code
-            from range({rows}) as numbers(i)
-            union all
-            select carrier, digit::varchar from range({carriers}) as c(carrier), range(1, 10) as d(digit)
-        )
+# (0), with the letter of a run, is what dbt takes to begin that run, whatever there is to do.
+RUNS = {
+    "0b": "dbt begins stage and rate",
+    "0c": "dbt begins stage to settle",
+    "a": "the engine copies the typed usage into a table",
+    "b": "stage and rate",
+    "c": "stage to settle",
+    "d": "the same rating by hand in Polars",
+    "e": "the same rating in a loop of Python, scaled from a sample",
+    "i 0b": "dbt begins stage and rate once more",
+    "i day b": "... with 1 % new events, of the last day",
+    "i late b": "... with 1 % late events, of all days",
+    "i 0c": "dbt begins stage to settle once more",
+    "i day c": "... with 1 % new events, of the last day",
+    "i late c": "... with 1 % late events, of all days",
+    "0k": "dbt begins to resolve a deck",
+    "k copied": "the engine copies a typed deck into a table",
+    "k": "the same deck is loaded and resolved",
+}
+BEGINS = {"b": "0b", "c": "0c", "k": "0k", "i day b": "i 0b", "i late b": "i 0b", "i day c": "i 0c", "i late c": "i 0c"}
+# One run by another one: what that says, and the bound that the project holds.
+RATIOS = [
+    ("b", "a", "stage and rate, by the copy", "at most", 6),
+    ("c", "a", "stage to settle, by the copy", "at most", 10),
+    ("d", "b", "Polars, by stage and rate", "at least", 3),
+    ("e", "b", "a loop of Python, by stage and rate", None, None),
+    ("i day c", "c", "1 % of the last day, by stage to settle of the month", "at most", 0.05),
+    ("i late c", "c", "1 % late, by stage to settle of the month", "at most", 0.05),
+    ("i day b", "b", "1 % of the last day, by stage and rate of the month", None, None),
+    ("i late b", "b", "1 % late, by stage and rate of the month", None, None),
+    ("k", "k copied", "a deck, by its copy", "at most", 4),
+]
+
+
+def net(runs: Round, name: str) -> Run:
+    """A run without what dbt takes to begin it."""
+    run = runs[name]
+    if name not in BEGINS:
+        return run
+    begins = runs[BEGINS[name]]
+    return replace(run, seconds=run.seconds - begins.seconds, cpu_seconds=run.cpu_seconds - begins.cpu_seconds)
+
+
+def ratio(runs: Round, name: str, other: str) -> float:
+    return net(runs, name).seconds / net(runs, other).seconds
+
+
+def verdict(value: float, word: str | None, bound: float | None) -> str:
+    if word is None or bound is None:
+        return ""
+    is_held = value <= bound if word == "at most" else value >= bound
+    return f"{word} {bound:,g}: {'held' if is_held else 'MISSED'}"
+
+
+def compare(given: argparse.Namespace) -> None:
+    month = Month(given.events, given.deck_rows, given.carriers, given.partners)
+    tell("writing and loading the month")
+    with prepared(month, given.sample) as bench:
+        bench.prepare_rivals(given.large_deck_rows)
+        rounds = [one_round(bench, f"round {number} of {given.rounds}") for number in range(1, given.rounds + 1)]
+    print(
+        f"{given.events:,} events, {given.deck_rows:,} deck rows, {given.carriers} carriers, "
+        f"{given.partners} partners; a deck of {given.large_deck_rows:,} rows\n"
+        f"medians of {given.rounds} on {len(os.sched_getaffinity(0))} cores; what dbt takes to begin is taken off\n"
     )
-    select
-        'carrier-' || carrier as carrier_id, 'voice' as service, 'outbound' as direction, '1' as deck_version,
-        'full' as deck_kind, '2026-01-01T00:00:00Z' as received_at, '2026-02-01' as effective_date, code as dial_code,
-        'destination ' || left(code, 3) as destination_name, '' as change_type,
-        (0.001 + (hash(code) % 90000) / 1000000)::decimal(18, 6)::varchar as rate_amount, 'EUR' as rate_currency,
-        '60' as rate_per_quantity, 'second' as rate_unit
-    from codes
-"""
-USAGE = """
-    select
-        'ev-' || lpad(i::varchar, 11, '0') as event_id,
-        'voice' as service,
-        'outbound' as direction,
-        'account-' || (hash(i) % 50)::varchar as account_id,
-        'carrier-' || (hash(i * 7) % {carriers})::varchar as carrier_id,
-        '+' || (49300000000 + hash(i * 3) % 99999999)::varchar as origin,
-        '+' || (10000000000 + hash(i * 5) % 9999999999)::varchar as destination,
-        strftime(timestamp '2026-10-01' + to_seconds(hash(i * 11) % 2678400), '%Y-%m-%dT%H:%M:%SZ') as started_at,
-        case when hash(i * 13) % 10 = 0 then 'no_answer' else 'answered' end as status,
-        (hash(i) % 600)::varchar as quantity,
-        'second' as quantity_unit,
-        strftime(timestamp '2026-11-01' + to_seconds(hash(i * 11) % 86400), '%Y-%m-%dT%H:%M:%SZ') as received_at
-    from range({rows}) as numbers(i)
-"""
+    report_runs(rounds)
+    report_ratios(rounds)
+    if given.models:
+        report_models(rounds)
 
 
-def write_terms(folder: Path) -> None:
-    """One agreement per carrier, as 60/60, 30/6 or 1/1; the tables that rating does not ask for are empty."""
-    folder.mkdir()
-    carriers = [f"carrier-{number}" for number in range(CARRIERS)]
-    increments = [(60, 60), (30, 6), (1, 1)]
-    rows = {
-        "parties": [
-            {"party_id": one, "party_name": one, "country_code": "DE", "is_carrier": True, "is_partner": False}
-            for one in carriers
-        ],
-        "agreements": [
-            {"agreement_id": one, "party_id": one, "party_role": "carrier", "valid_from_date": "2026-01-01",
-             "currency": "EUR", "time_zone": "Europe/Berlin", "rounding_mode": "half_up", "payment_days": 30,
-             "event_rounding_decimals": 4, "line_rounding_decimals": 2, "tax_ratio": 0}
-            for one in carriers
-        ],
-        "rating_terms": [
-            {"agreement_id": one, "service": "voice", "direction": "outbound", "quantity_unit": "second",
-             "minimum_quantity": increments[number % 3][0], "increment_quantity": increments[number % 3][1],
-             "increment_method": "residual", "charged_on": "answered"}
-            for number, one in enumerate(carriers)
-        ],
-    }  # fmt: skip
-    for demo in terms.DEMO_TERMS.glob("*.csv"):
-        with demo.open(newline="") as file:
-            header = next(csv.reader(file))
-        with (folder / demo.name).open("w", newline="") as file:
-            writer = csv.DictWriter(file, header)
-            writer.writeheader()
-            writer.writerows(rows.get(demo.stem, []))
+def one_round(bench: Bench, name: str) -> Round:
+    runs: Round = {}
+    for comparison in (bench.compare_rating, bench.compare_settling, bench.compare_rivals, bench.compare_deck):
+        new = comparison()
+        tell(f"{name}: " + ", ".join(f"({run}) {taken.seconds:.1f} s" for run, taken in new.items()))
+        runs |= new
+    return runs
 
 
-def load(home: settings.Home, events: int, deck_rows: int) -> None:
-    """A warehouse with the raw tables filled, by way of the landing."""
-    home.warehouse.parent.mkdir(parents=True)
-    with duckdb.connect(str(home.warehouse)) as connection:
-        file_ledger.prepare(connection)
-        ledger.prepare(connection, home.published)
-        for kind, name, rows in (("usage", "usage.parquet", events), ("rate_decks", "deck.csv", deck_rows)):
-            (feed,) = (feed for feed in feeds.declared() if feed.name == f"{kind}__native")
-            folder = home.landing / feed.folder
-            folder.mkdir(parents=True)
-            query = (USAGE if kind == "usage" else DECK).format(rows=rows, carriers=CARRIERS)
-            options = "format parquet" if kind == "usage" else "header"
-            duckdb.execute(f"copy ({query}) to '{folder / name}' ({options})")
-            result = loading.load_feed(connection, feed, home.landing)
-            assert result.rows_loaded, result.messages
+def report_runs(rounds: Sequence[Round]) -> None:
+    print(f"{'':<69} {'seconds':>9} {'CPU':>9} {'peak MiB':>9}")
+    for name, description in RUNS.items():
+        runs = [net(one, name) for one in rounds]
+        seconds, cpu = (
+            statistics.median(run.seconds for run in runs),
+            statistics.median(run.cpu_seconds for run in runs),
+        )
+        memory = max(run.mebibytes for run in runs)
+        print(f"{f'({name})':<11}{description:<58} {seconds:9.2f} {cpu:9.2f} {memory:9,.0f}")
+    print()
 
 
-def build(home: settings.Home, target: Path, folders: Iterable[str]) -> dict:
-    """Seconds, peak mebibytes and the seconds of each model of one `dbt run`, in a process of its own."""
-    environment = os.environ | {
-        "TOLLGATE_WAREHOUSE": str(home.warehouse),
-        "DBT_TARGET_PATH": str(target),
-        "DBT_LOG_PATH": str(target),
-    }
-    command = [sys.executable, __file__, "--child", *(f"path:models/{folder}" for folder in folders)]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise RuntimeError(run.stdout + run.stderr)
-    results = json.loads((target / "run_results.json").read_text())["results"]
-    models = {result["unique_id"].rpartition(".")[2]: result["execution_time"] for result in results}
-    return json.loads(run.stdout.splitlines()[-1]) | {"models": models}
+def report_ratios(rounds: Sequence[Round]) -> None:
+    for name, other, description, word, bound in RATIOS:
+        value = statistics.median(ratio(runs, name, other) for runs in rounds)
+        print(f"{f'({name}) / ({other})':<18}{description:<51} {value:9.3f}   {verdict(value, word, bound)}")
+    memory = max(runs[name].mebibytes for runs in rounds for name in BEGINS)
+    print(f"{'peak MiB of ours':<69} {memory:9,.0f}   {verdict(memory, 'at most', MOST_MEBIBYTES)}")
 
 
-def child(selected: list[str]) -> None:
-    from dbt.cli.main import dbtRunner
+def report_models(rounds: Sequence[Round]) -> None:
+    """Two models run at a time, so the shares may add up to more than the whole."""
+    for name in ("b", "c"):
+        whole = statistics.median(net(runs, name).seconds for runs in rounds)
+        models = {
+            model: statistics.median(runs[name].models[model] for runs in rounds) for model in rounds[0][name].models
+        }
+        print(f"\nthe slowest models of ({name})")
+        for model, seconds in sorted(models.items(), key=lambda one: -one[1])[:SLOWEST_SHOWN]:
+            print(f"    {model:<64} {seconds:9.2f} {seconds / whole:9.1%}")
 
-    places = ["--project-dir", str(settings.PROJECT_DIR), "--profiles-dir", str(settings.PROJECT_DIR)]
-    started = time.monotonic()
-    result = dbtRunner().invoke(["--quiet", "run", *places, "--select", *selected])
-    seconds = time.monotonic() - started
-    if not result.success:
-        sys.exit(str(result.exception or [one.message for one in result.result if one.status == "error"]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "mebibytes": peak}))
+
+def grow(given: argparse.Namespace) -> None:
+    """(a) and (b) once for each size."""
+    rounds: dict[int, Round] = {}
+    for events in sorted(given.scaling):
+        needed = events * BYTES_OF_AN_EVENT
+        if shutil.disk_usage(tempfile.gettempdir()).free < needed:
+            sys.exit(
+                f"{events:,} events need about {needed / 1e9:,.0f} GB in {tempfile.gettempdir()}, more than is free "
+                "there. Set TMPDIR to a folder with room, or leave that size out."
+            )
+        tell(f"writing and loading {events:,} events")
+        month = Month(events, given.deck_rows, given.carriers, given.partners)
+        with prepared(month, given.sample) as bench:
+            shutil.rmtree(bench.full.landing)  # loaded: the disk is needed for what follows
+            rounds[events] = runs = bench.compare_rating()
+        copied, rated = net(runs, "a"), net(runs, "b")
+        print(
+            f"{events:>13,} events: (a) {copied.seconds:8.2f} s, (b) {rated.seconds:8.2f} s, "
+            f"(b) / (a) {ratio(runs, 'b', 'a'):6.2f}, peak of (b) {rated.mebibytes:7,.0f} MiB   "
+            f"{verdict(rated.mebibytes, 'at most', MOST_MEBIBYTES)}",
+            flush=True,
+        )
+    if len(rounds) > 1:
+        power = statistics.linear_regression(
+            [math.log(events) for events in rounds],
+            [math.log(net(runs, "b").seconds) for runs in rounds.values()],
+        ).slope
+        print(f"(b) grows with the events to the power of {power:.3f}   {verdict(power, 'at most', MOST_POWER)}")
 
 
-def copy_staged(home: settings.Home, folder: Path) -> float:
-    """Seconds in which the engine copies the staged usage from Parquet into a table."""
-    parquet, copy = folder / "staged.parquet", folder / "copy.duckdb"
-    if not parquet.exists():
-        with duckdb.connect(str(home.warehouse), read_only=True) as connection:
-            connection.execute(f"copy (from stage.int_events_collected) to '{parquet}' (format parquet)")
-    copy.unlink(missing_ok=True)
-    started = time.monotonic()
-    with duckdb.connect(str(copy)) as connection:
-        connection.execute(f"create table staged as from read_parquet('{parquet}')")
-    return time.monotonic() - started
+def tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--events", type=int, default=1_000_000)
-    options.add_argument("--deck-rows", type=int, default=300_000)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--models", action="store_true", help="print the seconds of each model")
-    options.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    options.add_argument("--events", type=int, default=10_000_000)
+    options.add_argument("--deck-rows", type=int, default=300_000, help="of all carriers, without the amendments")
+    options.add_argument("--carriers", type=int, default=5)
+    options.add_argument("--partners", type=int, default=100)
+    options.add_argument("--large-deck-rows", type=int, default=1_000_000, help="of the deck of (k)")
+    options.add_argument("--sample", type=int, default=100_000, help="events that the loop of Python rates")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--models", action="store_true", help="print what the slowest models take of (b) and (c)")
+    options.add_argument(
+        "--scaling", type=int, nargs="+", metavar="EVENTS", help="only (a) and (b), once for each size"
+    )
     given = options.parse_args()
-    if given.child:
-        child(given.child)
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_terms(folder / "terms")
-        os.environ.update(TOLLGATE_TERMS=str(folder / "terms"), TOLLGATE_QUIET_SECONDS="0")
-        terms.hand_to_dbt()
-        empty, home = settings.Home(folder / "empty"), settings.Home(folder / "full")
-        load(empty, 1, 1)
-        load(home, given.events, given.deck_rows)
-        for one in (empty, home):
-            with_seeds = os.environ | {"TOLLGATE_WAREHOUSE": str(one.warehouse)}
-            subprocess.run(
-                [str(Path(sys.executable).parent / "dbt"), "--quiet", "seed"],
-                env=with_seeds,
-                cwd=settings.PROJECT_DIR,
-                check=True,
-            )
-        rounds = []
-        for _ in range(given.rounds):
-            start_up = build(empty, folder / "target", ("stage", "rate"))["seconds"]
-            rated = build(home, folder / "target", ("stage", "rate"))
-            copied = copy_staged(home, folder)
-            rounds.append({"a": copied, "b": rated["seconds"] - start_up, "0": start_up, "peak": rated["mebibytes"]})
-            if given.models:
-                slowest = sorted(rated["models"].items(), key=lambda model: -model[1])[:8]
-                print("; ".join(f"{model} {seconds:.2f} s" for model, seconds in slowest))
-        median = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-        ratio = statistics.median(one["b"] / one["a"] for one in rounds)
-        print(f"{given.events:,} events, {given.deck_rows:,} deck rows, {CARRIERS} carriers, medians of {given.rounds}")
-        print(f"(0) dbt begins            {median['0']:8.2f} s")
-        print(f"(a) engine copies usage   {median['a']:8.2f} s")
-        print(f"(b) stage and rate        {median['b']:8.2f} s   {ratio:.1f} times (a), peak {median['peak']:,.0f} MiB")
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    try:
+        (grow if given.scaling else compare)(given)
+    except ResultsDiffer as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

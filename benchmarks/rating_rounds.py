@@ -1,0 +1,200 @@
+"""One month in files and warehouses, and the runs that are compared on it.
+
+Belongs here: what each run is given, and that all of them come to the same result. Does not belong here: what lands
+(`rating_data.py`), the time of one run (`measured_runs.py`), what the times mean (`rating.py`).
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from measured_runs import Run, copy_into_table, load, measure, measure_dbt, rate_in_polars, rate_in_python
+from rating_data import Month
+
+from orchestration import file_ledger, ledger, settings, terms
+
+RATING = ("path:models/stage", "path:models/rate")
+SETTLING = (*RATING, "path:models/attribute", "path:models/reconcile", "path:models/settle")
+DECK = ("+int_rate_decks_resolved",)
+ARRIVALS = ("day", "late")  # how new events come: of the last day, or late and of all days
+
+Round = dict[str, Run]
+
+
+class ResultsDiffer(Exception):
+    """Two runs that were to be compared do unlike work. The message says where."""
+
+
+@contextmanager
+def prepared(month: Month, sample: int) -> Iterator["Bench"]:
+    """A bench with the month's decks and usage. Nothing of it stays."""
+    with tempfile.TemporaryDirectory(prefix="tollgate-bench-") as folder:
+        try:
+            bench = Bench(Path(folder), month, sample)
+            bench.prepare()
+            yield bench
+        finally:
+            if copy := os.environ.pop("TOLLGATE_TERMS_COPY", None):
+                shutil.rmtree(settings.PROJECT_DIR / copy)
+
+
+class Bench:
+    """A home for each state of the warehouse, all below one folder."""
+
+    def __init__(self, folder: Path, month: Month, sample: int) -> None:
+        self.folder, self.month = folder, month
+        self.empty, self.full, self.deck = (settings.Home(folder / name) for name in ("empty", "full", "deck"))
+        self.more = {arrival: settings.Home(folder / arrival) for arrival in ARRIVALS}
+        self.untouched = settings.Home(folder / "untouched")  # knows the terms, and dbt never ran a model on it
+        self.terms, self.target, self.rated = folder / "terms", folder / "target", folder / "rated.parquet"
+        self.sampled_one_in = max(1, month.events // sample)
+        self.sampled = f"hash(event_id) % {self.sampled_one_in} = 0"
+
+    def prepare(self) -> None:
+        """An empty warehouse, and one with the month's decks and usage."""
+        self.terms.mkdir()
+        self.month.write_terms(self.terms)
+        os.environ.update(TOLLGATE_TERMS=str(self.terms), TOLLGATE_QUIET_SECONDS="0")
+        terms.hand_to_dbt()
+        self.untouched.warehouse.parent.mkdir(parents=True)
+        with duckdb.connect(str(self.untouched.warehouse)) as connection:
+            file_ledger.prepare(connection)
+            ledger.prepare(connection, self.untouched.published)
+        measure_dbt(self.untouched, self.target, "seed")
+        copy_warehouse(self.untouched, self.empty)
+        copy_warehouse(self.untouched, self.full)
+        self.month.write_decks(landing(self.full, "rate_decks"))
+        self.month.write_usage(landing(self.full, "usage"))
+        for kind in ("rate_decks", "usage"):
+            measure(load, kind, self.full.root)
+
+    def prepare_rivals(self, deck_rows: int) -> None:
+        """Invoices for the month, as the rival rates it; more events; the records of a few events; a large deck."""
+        self._rate_in_polars(self.full, self.rated)
+        self.month.write_invoices(landing(self.full, "carrier_invoices"), self.rated)
+        measure(load, "carrier_invoices", self.full.root)
+        count = max(1, self.month.events // 100)
+        for arrival, home in self.more.items():
+            file = landing(home, "usage") / f"{arrival}.parquet"
+            self.month.write_more_usage(file, count, of_the_last_day=arrival == "day")
+            self._rate_in_polars(home, self._rated_of(arrival))
+        duckdb.execute(
+            f"copy (from read_parquet('{landing(self.full, 'usage')}/*.parquet') where {self.sampled}) "
+            f"to '{self.folder}/sample.parquet' (format parquet)"
+        )
+        Month(0, deck_rows, carriers=1).write_decks(landing(self.deck, "rate_decks"), amended=False)
+
+    def compare_rating(self) -> Round:
+        """(b) and (a), and what dbt takes to begin."""
+        return {
+            "0b": self._build(self.empty, RATING),
+            "b": self._build(self.full, RATING),
+            "a": self._copy("stage.int_events_collected", self.full),
+        }
+
+    def compare_settling(self) -> Round:
+        """(c), and the two arrivals of new events, each in copies of the settled warehouse."""
+        runs = {"0c": self._build(self.empty, SETTLING), "c": self._build(self.full, SETTLING)}
+        self._require_equal(self.full, f"read_parquet('{self.rated}')")
+        for name, models in (("b", RATING), ("c", SETTLING)):
+            runs[f"i 0{name}"] = self._build(self.empty, models, anew=False)
+            for arrival, home in self.more.items():
+                copy_warehouse(self.full, home)
+                measure(load, "usage", home.root)
+                runs[f"i {arrival} {name}"] = self._build(home, models, anew=False)
+                self._require_equal(home, f"read_parquet(['{self.rated}', '{self._rated_of(arrival)}'])")
+                home.warehouse.unlink()
+        return runs
+
+    def compare_rivals(self) -> Round:
+        """(d) and (e); the time of the loop is scaled to the whole month."""
+        in_polars = self._rate_in_polars(self.full, self.folder / "rated again.parquet")
+        sample, rated, decks = (
+            self.folder / "sample.parquet",
+            self.folder / "rated.csv",
+            landing(self.full, "rate_decks"),
+        )
+        in_python = measure(rate_in_python, sample, decks, self.terms, rated)
+        self._require_equal(self.full, f"read_csv('{rated}', all_varchar = true)", self.sampled)
+        scale = self.sampled_one_in
+        return {
+            "d": in_polars,
+            "e": Run(in_python.seconds * scale, in_python.cpu_seconds * scale, in_python.mebibytes),
+        }
+
+    def compare_deck(self) -> Round:
+        """(k): a large deck, from its file to the prices in force, and the copy of its rows once they are typed."""
+        begins = self._build(self.empty, DECK)
+        copy_warehouse(self.untouched, self.deck)
+        loaded = measure(load, "rate_decks", self.deck.root)
+        resolved = self._build(self.deck, DECK)
+        copied = self._copy("stage.int_deck_rows_collected", self.deck)
+        whole = Run(
+            loaded.seconds + resolved.seconds,
+            loaded.cpu_seconds + resolved.cpu_seconds,
+            max(loaded.mebibytes, resolved.mebibytes),
+        )
+        return {"0k": begins, "k copied": copied, "k": whole}
+
+    def _build(self, home: settings.Home, models: tuple[str, ...], *, anew: bool = True) -> Run:
+        flags = ("--full-refresh",) if anew else ()
+        return measure_dbt(home, self.target, "run", *flags, "--select", *models)
+
+    def _rate_in_polars(self, home: settings.Home, target: Path) -> Run:
+        return measure(rate_in_polars, landing(home, "usage"), landing(self.full, "rate_decks"), self.terms, target)
+
+    def _rated_of(self, arrival: str) -> Path:
+        return self.folder / f"rated {arrival}.parquet"
+
+    def _copy(self, relation: str, home: settings.Home) -> Run:
+        """The engine reads what a relation holds, typed, from Parquet into a table."""
+        parquet, copy = self.folder / f"{relation}.parquet", self.folder / "copy.duckdb"
+        if not parquet.exists():
+            with self._reading(home) as connection:
+                connection.execute(f"copy (from {relation}) to '{parquet}' (format parquet)")
+        run = measure(copy_into_table, parquet, copy)
+        copy.unlink()
+        return run
+
+    def _require_equal(self, home: settings.Home, rivals: str, which: str = "true") -> None:
+        """Ours and the rivals' know the same events, each with the same quantity and cost."""
+        with self._reading(home) as connection:
+            different, example = connection.execute(f"""
+                with ours as (
+                    select event_id[8:] as event_id, billed_quantity, rated_cost_amount -- without 'native:'
+                    from rate.int_events_rated
+                )
+                select count(*), min(coalesce(ours.event_id, rivals.event_id))
+                from (from ours where {which}) as ours
+                full join {rivals} as rivals on ours.event_id = rivals.event_id
+                where
+                    ours.event_id is null or rivals.event_id is null
+                    or ours.billed_quantity is distinct from rivals.billed_quantity::decimal(18, 3)
+                    or ours.rated_cost_amount is distinct from rivals.rated_cost_amount::decimal(38, 12)""").fetchone()
+        if different:
+            raise ResultsDiffer(
+                f"{different:,} events are rated otherwise in {rivals}, one of them is {example}. Times of unlike work "
+                "are not compared: find out which of the two is wrong."
+            )
+
+    @contextmanager
+    def _reading(self, home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
+        limits = {"memory_limit": "4GiB", "temp_directory": str(self.folder / "aside")}
+        with duckdb.connect(str(home.warehouse), read_only=True, config=limits) as connection:
+            yield connection
+
+
+def landing(home: settings.Home, kind: str) -> Path:
+    """Where our own files of a kind land."""
+    folder = home.landing / kind / "native"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def copy_warehouse(source: settings.Home, target: settings.Home) -> None:
+    target.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source.warehouse, target.warehouse)
