@@ -29,13 +29,13 @@
    that was tried again. Of feeds whose records are read together, all files as soon as one is new. #}
 {% macro files_with_news(feed, records, known) -%}
     {%- set loads_new -%}
-        select
+        select distinct
             file_id,
             loaded_at
         from {{ records }}
         {{ "where feed = '" ~ feed ~ "'" }}
         except
-        select
+        select distinct
             file_id,
             loaded_at
         from {{ known }}

@@ -1,19 +1,11 @@
 -- One row per day (UTC) whose usage groups must be made again, because an event of it was rated again, came or went;
 -- a single row in place of all days where the terms of charging changed or all events were rated anew.
+-- depends_on: {{ ref('int_events_rated') }}
 with
 
 affected as (
 
     select event_id from {{ ref('int_events_affected') }}
-
-),
-
-events as (
-
-    select
-        event_id,
-        cast(started_at as date) as usage_date
-    from {{ ref('int_events_rated') }}
 
 ),
 
@@ -43,10 +35,10 @@ charging_terms as (
     events_counted as (
 
         select
-            usage_date,
+            cast(started_at as date) as usage_date,
             count(*) as event_count
-        from events
-        group by usage_date
+        from {{ ref('int_events_rated') }}
+        group by cast(started_at as date)
 
     ),
 
@@ -75,9 +67,9 @@ charging_terms as (
         union all
         (
             select
-                events.usage_date,
+                cast(events.started_at as date) as usage_date,
                 false as is_every_day
-            from events
+            from {{ ref('int_events_rated') }} as events
             inner join affected
                 on events.event_id = affected.event_id
             union

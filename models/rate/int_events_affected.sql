@@ -2,6 +2,9 @@
 -- or changed since the events were last rated, or because it shares an allowance with such an event; a single
 -- row in place of all events where they are rated anew.
 {% set code_lengths = range(15, -1, -1) %}
+{# Named wherever they are read and never in a CTE: read in several places, a CTE of all events would be written down first. #}
+{% set records = ref('int_events_collected') %}
+{% set ratings = last_run('int_events_rated') %}
 
 with
 
@@ -11,9 +14,9 @@ touched as (
 
 ),
 
-rates as (
+codes_changed as (
 
-    select * from {{ ref('int_rates_resolved') }}
+    select * from {{ ref('int_codes_changed') }}
 
 ),
 
@@ -29,21 +32,6 @@ carriers as (
 
 ),
 
-records as (
-
-    select
-        event_id,
-        service,
-        direction,
-        carrier_id,
-        case when service = 'email' then 0 else length(destination) end as digit_count,
-        case when service = 'email' then 0 else {{ padded_number('destination') }} end as padded_number,
-        started_at
-    from {{ ref('int_events_collected') }}
-    where refusal_reason is null
-
-),
-
 {% if rates_anew() %}
     events_affected as (
 
@@ -54,43 +42,6 @@ records as (
 
     )
 {% else %}
-    ratings as (
-
-        select * from {{ last_run('int_events_rated') }}
-
-    ),
-
-    rates_compared as (
-
-        select
-            coalesce(rates.carrier_id, rates_before.carrier_id) as carrier_id,
-            coalesce(rates.service, rates_before.service) as service,
-            coalesce(rates.direction, rates_before.direction) as direction,
-            coalesce(rates.dial_code, rates_before.dial_code) as dial_code,
-            rates.applies_from_at as now_from_at,
-            rates.applies_until_at as now_until_at,
-            rates_before.applies_from_at as before_from_at,
-            rates_before.applies_until_at as before_until_at,
-            rates.deck_row_id is distinct from rates_before.deck_row_id
-            or rates.is_refused is distinct from rates_before.is_refused as is_other
-        from rates
-        full outer join {{ last_run('int_rates_applied') }} as rates_before
-            on rates.rate_row_id = rates_before.rate_row_id
-
-    ),
-
-    codes_changed as (
-
-        select distinct
-            *,
-            length(dial_code) as dial_code_length,
-            {{ number_of_code('dial_code') }} as code_number
-        from (
-            {{ intervals_changed('rates_compared', ['carrier_id', 'service', 'direction', 'dial_code']) }}
-        ) as intervals
-
-    ),
-
     decks_changed as (
 
         select distinct
@@ -157,7 +108,7 @@ records as (
         select
             ratings.event_id,
             'record' as cause
-        from ratings
+        from {{ ratings }} as ratings
         inner join (select distinct feed from touched) as feeds
             on split_part(ratings.event_id, ':', 1) = feeds.feed
         where feeds.feed in ('{{ var("feeds_read_together") | join("', '") }}')
@@ -166,24 +117,29 @@ records as (
             select
                 records.event_id,
                 'price' as cause
-            from records
+            from {{ records }} as records
             inner join codes_changed
                 on
                     codes_changed.dial_code_length = {{ length }}
                     and records.carrier_id = codes_changed.carrier_id
                     and records.service = codes_changed.service
                     and records.direction = codes_changed.direction
-                    and {{ beginning_of_number('records.padded_number', length) }} = codes_changed.code_number
-                    and records.digit_count >= codes_changed.dial_code_length
+                    {% if length > 0 %}
+                        and records.service != 'email'
+                        and length(records.destination) >= codes_changed.dial_code_length
+                        and {{ beginning_of_number(padded_number('records.destination'), length) }}
+                        = codes_changed.code_number
+                    {% endif %}
                     and records.started_at >= codes_changed.from_at
                     and records.started_at < codes_changed.until_at
+            where records.refusal_reason is null
             union all
         {% endfor %}
         -- Why an event has no price may change with any price of its deck.
         select
             ratings.event_id,
             'price' as cause
-        from ratings
+        from {{ ratings }} as ratings
         inner join decks_changed
             on
                 ratings.carrier_id = decks_changed.carrier_id
@@ -194,7 +150,7 @@ records as (
         select
             ratings.event_id,
             'terms' as cause
-        from ratings
+        from {{ ratings }} as ratings
         inner join terms_changed
             on
                 ratings.carrier_id = terms_changed.carrier_id
@@ -206,7 +162,7 @@ records as (
         select
             ratings.event_id,
             'carrier' as cause
-        from ratings
+        from {{ ratings }} as ratings
         inner join carriers_changed
             on ratings.carrier_id = carriers_changed.carrier_id
 
@@ -232,7 +188,7 @@ records as (
             ratings.service,
             ratings.direction,
             ratings.started_at
-        from ratings
+        from {{ ratings }} as ratings
         inner join affected_by_themselves
             on ratings.event_id = affected_by_themselves.event_id
         inner join allowances
@@ -246,7 +202,7 @@ records as (
             records.service,
             records.direction,
             records.started_at
-        from records
+        from {{ records }} as records
         inner join touched
             on records.event_id = touched.event_id
         inner join allowances
@@ -254,6 +210,7 @@ records as (
                 records.carrier_id = allowances.carrier_id
                 and records.service = allowances.service
                 and records.direction = allowances.direction
+        where records.refusal_reason is null
 
     ),
 
@@ -283,7 +240,7 @@ records as (
         select
             ratings.event_id,
             'shared_allowance' as cause
-        from ratings
+        from {{ ratings }} as ratings
         inner join months_affected
             on
                 ratings.carrier_id = months_affected.carrier_id
