@@ -48,12 +48,12 @@
 {# Before a model adds what it reckoned again: what it holds of the events of that list goes, in one transaction with the adding. A table
    that is made anew needs a list that says so: else it would hold the few events of the last run. #}
 {% macro make_room_for(events) -%}
-    {%- set is_everything = "exists (select 1 from " ~ ref(events) ~ " where event_id = '" ~ every_event() ~ "')" -%}
+    {%- set is_everything = "exists (select 1 from " ~ events ~ " where event_id = '" ~ every_event() ~ "')" -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where {{ is_everything }} or event_id in (select event_id from {{ ref(events) }})
+        delete from {{ this }} where {{ is_everything }} or event_id in (select event_id from {{ events }})
     {%- else -%}
         select case when not {{ is_everything }} then {{ fail(
-            this.identifier ~ ' is made anew, but ' ~ events ~ ' does not list every event: refresh what comes before it too '
+            this.identifier ~ ' is made anew, but ' ~ events.identifier ~ ' does not list every event: refresh what comes before it too '
             ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
         ) }} end
     {%- endif -%}

@@ -20,7 +20,8 @@ records as (
             refusal_reason,
             vendor_currency,
             {{ 'is_final_attempt' if feed == 'native' else 'true as is_final_attempt' }},
-            quantity,
+            -- Kept in 64 bits; what does not fit is refused.
+            try_cast(quantity as decimal(18, 6)) as quantity,
             vendor_amount,
             started_at,
             received_at,
