@@ -1,5 +1,5 @@
--- One row per event of which a record landed, or was read again, since the events were last rated; a single row
--- in place of all events where they are rated anew.
+-- One row per event of which a record landed, or was read again, since the events were last rated; a single
+-- row in place of all events where they are rated anew.
 {% set loads_applied = last_run('int_loads_applied') %}
 
 with
