@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-MACROS_DIR = Path(__file__).resolve().parents[2] / "macros"
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+MACROS_DIR = PROJECT / "macros"
+VARS = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 
 
 def as_function(name: str) -> Callable[..., str]:
@@ -19,6 +23,10 @@ def as_function(name: str) -> Callable[..., str]:
 for path in MACROS_DIR.rglob("*.sql"):
     for macro in re.findall(r"{% macro (\w+)\(", path.read_text()):
         globals()[macro] = as_function(macro)
+
+
+def var(name: str) -> object:
+    return VARS[name]
 
 
 def exact_amount() -> str:
