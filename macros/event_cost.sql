@@ -6,7 +6,7 @@
 {%- endmacro %}
 
 {# A rate or a fee (8 decimals) as whole 10^-8. Times thousandths of a quantity it is 10^-11. #}
-{% macro rate_units(rate) -%} cast(cast({{ rate }} as decimal(38, 8)) * 100000000 as bigint) {%- endmacro %}
+{% macro rate_units(rate) -%} {{ scaled_up(rate, 8) }} {%- endmacro %}
 
 {# Can the cost of the event be reckoned in 64 bits? Nearly all can, in a tenth of the time of wide decimals, and digit for digit alike.
    Its parts then stay below 10^18 each: 10 a minute, 25 hours, fees of 100. #}

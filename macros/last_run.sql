@@ -52,9 +52,9 @@
 
 {# Before a model adds what it reckoned again: what it holds of the events of that list goes, in one transaction with the adding. #}
 {% macro make_room_for(events) -%}
-    {%- set is_everything = "exists (select 1 from " ~ ref(events) ~ " where event_id = '" ~ every_event() ~ "')" -%}
+    {%- set is_everything = "exists (select 1 from " ~ events ~ " where event_id = '" ~ every_event() ~ "')" -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where {{ is_everything }} or event_id in (select event_id from {{ ref(events) }})
+        delete from {{ this }} where {{ is_everything }} or event_id in (select event_id from {{ events }})
     {%- else -%}
         {{ require(is_everything, events) }}
     {%- endif -%}
@@ -71,9 +71,9 @@
 
 {# The same for usage groups and their days. #}
 {% macro make_room_for_days(days) -%}
-    {%- set is_every_day = "exists (select 1 from " ~ ref(days) ~ " where is_every_day)" -%}
+    {%- set is_every_day = "exists (select 1 from " ~ days ~ " where is_every_day)" -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where {{ is_every_day }} or usage_date in (select usage_date from {{ ref(days) }})
+        delete from {{ this }} where {{ is_every_day }} or usage_date in (select usage_date from {{ days }})
     {%- else -%}
         {{ require(is_every_day, days) }}
     {%- endif -%}
@@ -82,7 +82,7 @@
 {# A table that is made anew needs a list that says so: else it would hold no more than the changes of the last run. #}
 {% macro require(is_everything, list) -%}
     select case when not {{ is_everything }} then {{ fail(
-        this.identifier ~ ' is made anew, but ' ~ list ~ ' does not ask for that: refresh what comes before it too '
+        this.identifier ~ ' is made anew, but ' ~ list.identifier ~ ' does not ask for that: refresh what comes before it too '
         ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
     ) }} end
 {%- endmacro %}

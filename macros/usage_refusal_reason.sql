@@ -9,7 +9,7 @@
         when service != 'email' and destination like '0%' then 'destination_not_international'
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'
-        when quantity is null or quantity < 0 then 'quantity_unreadable'
+        when quantity is null or quantity < 0 or quantity >= 1000000000000 then 'quantity_unreadable'
         when coalesce(quantity_unit, '') not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
         when event_status is null or event_status not in (
             'answered', 'no_answer', 'busy', 'failed', 'cancelled',

@@ -169,9 +169,7 @@ def test_readable_rows_are_events_and_their_copies(warehouse):
         f"select sum(record_count), count(*), count(distinct event_id) from {events}"
     ).fetchone() == (
         *warehouse.execute(f"select count(*) from {collected} where refusal_reason is null").fetchone(),
-        *warehouse.execute(
-            f"select count(distinct (feed, source_event_id)) from {collected} where refusal_reason is null"
-        ).fetchone()
+        *warehouse.execute(f"select count(distinct event_id) from {collected} where refusal_reason is null").fetchone()
         * 2,
     )
     assert warehouse.execute(f"select count(*) from {events} where is_restated").fetchone() == (0,)
@@ -221,13 +219,13 @@ def test_the_epoch_in_asterisks_uniqueid_proves_the_declared_zone(warehouse):
 def test_a_master_file_that_grew_brings_its_older_rows_as_copies(warehouse):
     events = warehouse.execute(
         """
-        select source_event_id, direction, account_id, carrier_id, destination, quantity, record_count
+        select event_id, direction, account_id, carrier_id, destination, quantity, record_count
         from stage.int_events_deduplicated where feed = 'asterisk' and account_id = 'acme' order by all
         """
     ).fetchall()
     assert events == [
-        ("1790000001.1", "inbound", "acme", "nordlink", "49301", Decimal(30), 2),
-        ("1790000002.1", "inbound", "acme", "nordlink", "49302", Decimal(30), 1),
+        ("asterisk:1790000001.1", "inbound", "acme", "nordlink", "49301", Decimal(30), 2),
+        ("asterisk:1790000002.1", "inbound", "acme", "nordlink", "49302", Decimal(30), 1),
     ]
 
 
@@ -330,8 +328,8 @@ def test_broadworks_seconds_are_computed_and_its_times_are_utc(warehouse):
 def test_a_partial_broadworks_record_gives_way_to_the_complete_one(warehouse):
     events = warehouse.execute(
         """
-        select source_event_id, event_status, quantity, record_count
+        select event_id, event_status, quantity, record_count
         from stage.int_events_deduplicated where feed = 'broadworks' and account_id = 'acme'
         """
     ).fetchall()
-    assert events == [("as1/9:0/20261001210000.500", "answered", Decimal("12597.750"), 2)]
+    assert events == [("broadworks:as1/9:0/20261001210000.500", "answered", Decimal("12597.750"), 2)]

@@ -278,20 +278,20 @@ def test_a_microsoft_call_is_known_by_its_row_and_keeps_its_microseconds(rows):
 def test_sendgrids_events_are_three_emails(rows):
     assert rows(
         """
-        select source_event_id, account_id, destination, event_status, record_count, quantity, started_at
+        select event_id, account_id, destination, event_status, record_count, quantity, started_at
         from stage.int_events_deduplicated where feed = 'sendgrid' order by all
         """
     ) == [
         (
-            *("142d9f3f351.7618.254f56.filter-147.22649.52A663508.0 john.doe@sendgrid.com", "acme-mail"),
+            *("sendgrid:142d9f3f351.7618.254f56.filter-147.22649.52A663508.0 john.doe@sendgrid.com", "acme-mail"),
             *("sendgrid.com", "pending", 1, Decimal("1.000"), datetime(2013, 12, 10, 0, 41, 52)),
         ),
         (
-            *("<4FB29F5D.5080404@sendgrid.com> not an email address", "acme-mail"),
+            *("sendgrid:<4FB29F5D.5080404@sendgrid.com> not an email address", "acme-mail"),
             *(None, "rejected", 1, Decimal("1.000"), datetime(2013, 12, 10, 0, 41, 55)),
         ),
         (
-            *("sg_message_id example@test.com", "acme-mail"),
+            *("sendgrid:sg_message_id example@test.com", "acme-mail"),
             *("test.com", "delivered", 3, Decimal("1.000"), datetime(2017, 12, 15, 0, 59, 29)),
         ),
     ]

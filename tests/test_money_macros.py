@@ -1,7 +1,7 @@
 """The arithmetic of money, held against Python's exact fractions on the real DuckDB: every digit, on drawn numbers.
 
-Belongs here: the macros that divide, round, scale, convert, multiply, bill and split. Does not belong here: where a
-model uses them (unit tests beside the models).
+Belongs here: the macros that divide, round, scale, convert, multiply, bill and split, and those that do so in whole
+numbers of 64 bits. Does not belong here: where a model uses them (unit tests beside the models).
 """
 
 from collections import defaultdict
@@ -28,6 +28,21 @@ CALLS = {
     "convert": "convert_money('amount', 'from_rate', 'to_rate', 'decimals')",
     "multiply": "multiply_exactly('quantity', 'rate')",
     "bill": "billed_quantity('quantity', 'minimum', 'increment', 'method')",
+    "bill_thousandths": "billed_thousandths('millionths', 'minimum_thousandths', 'increment_thousandths', 'method')",
+    "whole": "whole_millionths('millionths', 'quantity_rounding')",
+    "millionths": "millionths('raw_quantity')",
+    "from_millionths": "from_millionths('millionths')",
+    "thousandths": "thousandths('quantity')",
+    "from_thousandths": "from_thousandths('thousandths')",
+    "rate_units": "rate_units('rate')",
+    "from_units": "from_units('dividend')",
+    "round_units": "units_rounded('dividend', 'denominator', 'rounding_unit', 'mode')",
+    "fits": "fits_64_bits('rate_units', 'thousandths', 'denominator', ['connect_fee_units', 'maximum_units'])",
+    # As int_events_rated puts them together.
+    "cost": "from_units(units_rounded('(' ~ undivided_cost("
+    "'thousandths * rate_units * 10', 'connect_fee_units * 10000 * denominator', "
+    "'maximum_units * 10000 * denominator', 'attempt_fee_units * 10000 * denominator') ~ ')', "
+    "'denominator', 'rounding_unit', 'mode'))",
     "allocate": "allocate(source='parts', total='total', weight='weight', group_by='group_number', "
     "tie_break='part_number', decimals='decimals', into='share')",
 }
@@ -45,6 +60,18 @@ TYPES = {
     "minimum": "decimal(18, 3)",
     "increment": "decimal(18, 3)",
     "method": "varchar",
+    "raw_quantity": "decimal(18, 6)",
+    "quantity_rounding": "varchar",
+    "millionths": "bigint",
+    "thousandths": "bigint",
+    "minimum_thousandths": "bigint",
+    "increment_thousandths": "bigint",
+    "rate_units": "bigint",
+    "connect_fee_units": "bigint",
+    "maximum_units": "bigint",
+    "attempt_fee_units": "bigint",
+    "dividend": "bigint",
+    "rounding_unit": "bigint",
     "total": "decimal(38, 12)",
     "weight": "decimal(18, 6)",
     "group_number": "integer",
@@ -82,10 +109,11 @@ class Macros:
         return dict(shares)
 
 
-def relation(rows: list[dict]) -> tuple[str, list[list[str]]]:
+def relation(rows: list[dict]) -> tuple[str, list[list[str | None]]]:
     """The rows as a subquery, each column of the type that the warehouse has there, and its parameters."""
     columns = [f"cast(unnest(?) as {TYPES[name]}) as {name}" for name in rows[0]]
-    return f"(select {', '.join(columns)})", [[str(row[name]) for row in rows] for name in rows[0]]
+    values = [[None if row[name] is None else str(row[name]) for row in rows] for name in rows[0]]
+    return f"(select {', '.join(columns)})", values
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +334,107 @@ def test_increments_are_laid_as_the_agreement_lays_them(macros, drawn):
     found = macros.values("bill", drawn, "DECIMAL(18,3)")
     agree(drawn, found, billed)
     assert all(value >= Fraction(row["quantity"]) for row, value in zip(drawn, found, strict=True))
+
+
+# Whole numbers of 64 bits -------------------------------------------------------------------------------------------
+
+
+@many
+@given(
+    rows(
+        millionths=st.one_of(st.integers(0, 10**12), st.integers(0, 10**8)),
+        minimum_thousandths=st.one_of(st.sampled_from([0, 1000, 30000, 60000]), st.integers(0, 10**6)),
+        increment_thousandths=st.one_of(st.sampled_from([1000, 6000, 60000]), st.integers(1, 10**6)),
+        method=st.sampled_from(["residual", "whole_duration"]),
+    )
+)
+def test_increments_are_laid_in_whole_numbers_as_in_decimals(macros, drawn):
+    def expected(row: dict) -> Fraction:
+        thousandths = {name: row[f"{name}_thousandths"] for name in ("minimum", "increment")}
+        quantities = {name: Fraction(value, 1000) for name, value in thousandths.items()}
+        return 1000 * billed(row | quantities | {"quantity": Fraction(row["millionths"], 10**6)})
+
+    agree(drawn, macros.values("bill_thousandths", drawn, "BIGINT"), expected)
+
+
+@many
+@given(rows(millionths=st.integers(0, 10**12), quantity_rounding=st.sampled_from(["up", "half_up", "none"])))
+def test_a_raw_quantity_becomes_whole_only_where_the_agreement_says_so(macros, drawn):
+    def expected(row: dict) -> Fraction:
+        if row["quantity_rounding"] == "none":
+            return Fraction(row["millionths"])
+        return 10**6 * rounded(Fraction(row["millionths"], 10**6), 0, row["quantity_rounding"])
+
+    agree(drawn, macros.values("whole", drawn, "BIGINT"), expected)
+
+
+@many
+@given(rows(raw_quantity=numbers(12, 6), quantity=numbers(15, 3), rate=numbers(10, 8)))
+def test_every_quantity_and_rate_of_the_warehouse_is_a_whole_number_and_comes_back(macros, drawn):
+    millionths = macros.values("millionths", drawn, "BIGINT")
+    agree(drawn, millionths, lambda row: Fraction(row["raw_quantity"]) * 10**6)
+    whole = [{"millionths": value, "dividend": value} for value in millionths]
+    agree(whole, macros.values("from_millionths", whole, "DECIMAL(18,6)"), lambda row: row["millionths"] / 10**6)
+    agree(whole, macros.values("from_units", whole), lambda row: row["dividend"] / 10**12)
+    thousandths = macros.values("thousandths", drawn, "BIGINT")
+    agree(drawn, thousandths, lambda row: Fraction(row["quantity"]) * 1000)
+    whole = [{"thousandths": value} for value in thousandths]
+    agree(whole, macros.values("from_thousandths", whole, "DECIMAL(18,3)"), lambda row: row["thousandths"] / 1000)
+    agree(drawn, macros.values("rate_units", drawn, "BIGINT"), lambda row: Fraction(row["rate"]) * 10**8)
+
+
+@many
+@given(rows(dividend=st.integers(0, 10**18), denominator=st.integers(1, 3600), decimals=decimals, mode=modes))
+def test_a_quotient_of_whole_numbers_is_rounded_once_in_64_bits(macros, drawn):
+    drawn = [row | {"rounding_unit": 10 ** (12 - row["decimals"])} for row in drawn]
+    agree(
+        drawn,
+        macros.values("round_units", drawn, "BIGINT"),
+        lambda row: (
+            10**12 * rounded(Fraction(row["dividend"], row["denominator"] * 10**12), row["decimals"], row["mode"])
+        ),
+    )
+
+
+LIMITS = {"rate_units": 10**9, "thousandths": 9 * 10**7, "denominator": 3600}
+FEE_LIMIT = 10**10
+
+
+def up_to(limit: int, least: int = 0) -> st.SearchStrategy[int]:
+    return st.one_of(st.integers(least, limit), st.just(limit))
+
+
+@many
+@given(
+    rows(
+        **{name: up_to(limit, least=1) for name, limit in LIMITS.items()},
+        connect_fee_units=up_to(FEE_LIMIT),
+        maximum_units=st.one_of(st.none(), up_to(FEE_LIMIT)),
+        attempt_fee_units=up_to(FEE_LIMIT),
+        decimals=decimals,
+        mode=modes,
+    )
+)
+def test_what_fits_64_bits_costs_what_exact_fractions_say(macros, drawn):
+    drawn = [row | {"rounding_unit": 10 ** (12 - row["decimals"])} for row in drawn]
+
+    def expected(row: dict) -> Fraction:
+        connect, attempt = (Fraction(row[f"{fee}_fee_units"], 10**8) for fee in ("connect", "attempt"))
+        usage = Fraction(row["thousandths"] * row["rate_units"], 10**11 * row["denominator"])
+        cost = connect + usage
+        if row["maximum_units"] is not None:
+            cost = min(cost, Fraction(row["maximum_units"], 10**8))
+        return rounded(cost + attempt, row["decimals"], row["mode"])
+
+    assert set(macros.values("fits", drawn, "BOOLEAN")) == {1}
+    agree(drawn, macros.values("cost", drawn), expected)
+
+
+def test_nothing_above_a_limit_is_reckoned_in_64_bits(macros):
+    most = LIMITS | {"connect_fee_units": FEE_LIMIT, "maximum_units": FEE_LIMIT}
+    assert macros.values("fits", [most, most | {"maximum_units": None}], "BOOLEAN") == [1, 1]
+    above = [most | {name: limit + 1} for name, limit in most.items()]
+    assert macros.values("fits", above, "BOOLEAN") == [0] * len(above)
 
 
 # Splitting ----------------------------------------------------------------------------------------------------------

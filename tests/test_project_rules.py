@@ -7,6 +7,7 @@ computes (dbt unit tests), what must add up (tests/<verb>/assert_*.sql), what Sp
 import re
 import tomllib
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,12 @@ from orchestration import feeds, gate
 
 PROJECT = Path(__file__).resolve().parents[1]
 VERBS = ["stage", "rate", "attribute", "reconcile", "settle"]
-# Sources that no file lands in: what ingest writes of itself, and what publish books.
 # Models that only put the feeds of one kind below each other: their keys and rules are those of staging.
 COLLECTED = "_collected"
+# Views of the events, each read by the next and the last one by the table: they keep no row, and two of one event would
+# be two in the table. To look for them in each view would take as long as rating does.
+PASSED_ON = ["int_events_deduplicated", "int_events_selected", "int_events_matched", "int_events_rated"]
+# Sources that no file lands in: what ingest writes of itself, and what publish books.
 SOURCES_WITHOUT_FEED = {"files", "feeds", "postings"}
 
 
@@ -211,9 +215,30 @@ def test_every_model_has_a_tested_key(dbt_project, tests, models):
         return bool(unique & not_null) or any(name == "columns_identify_a_row" for name, _ in on_model)
 
     check(
-        (name for name, model in models.items() if not has_key(model) and not name.endswith(COLLECTED)),
+        (
+            name
+            for name, model in models.items()
+            if not has_key(model) and not name.endswith(COLLECTED) and name not in PASSED_ON[:-1]
+        ),
         "A row that appears twice is paid twice. Test the key: unique and not_null on one column, or "
         "columns_identify_a_row on several:",
+    )
+
+
+def test_views_whose_rows_are_passed_on_lead_to_a_table_that_is_compared_with_the_first(models, parents, laws):
+    check(
+        (
+            f"{reader} does not read {view}, or that is no view"
+            for view, reader in pairwise(PASSED_ON)
+            if models[view]["config"]["materialized"] != "view" or models[view] not in parents[reader]
+        ),
+        "These views have no tested key of their own, since all their rows go into one table that has one. Test the "
+        "key where that is no longer so:",
+    )
+    law = laws["assert_every_event_is_rated_or_says_why_not"]
+    compared = {models[PASSED_ON[0]]["unique_id"], models[PASSED_ON[-1]]["unique_id"]}
+    assert compared <= set(law["depends_on"]["nodes"]), (
+        "That the table has each row of the first view once is what the law says; without it a row may be lost between."
     )
 
 
@@ -404,6 +429,36 @@ def test_every_feed_of_a_kind_that_settles_is_collected():
         collected ^ {feed.name for feed in feeds.declared() if feed.kind in listed},
         "A feed that is declared but not collected lands and never settles. `feeds` in dbt_project.yml and the "
         "declarations differ in:",
+    )
+
+
+def test_staging_that_reads_records_together_is_read_as_a_whole(models):
+    """A record that stands beside others in its staging may say something else as soon as a new one landed."""
+    listed = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["feeds_read_together"]
+    beside_others = re.compile(r"\bover\s*\(|\bgroup by\b|\bqualify\b|\bdistinct\b(?!\s+from)", re.IGNORECASE)
+    together = {
+        name.removeprefix("stg_usage__")
+        for name, model in models.items()
+        if name.startswith("stg_usage__") and beside_others.search(model["raw_code"])
+    }
+    check(
+        together ^ set(listed),
+        "Usage is read once, file by file; a feed whose staging has a window or a group must be listed in "
+        "`feeds_read_together` of dbt_project.yml, or what an older file says stays as it was. Listed or found alone:",
+    )
+
+
+def test_what_the_last_run_left_is_named_as_its_models_are(dbt_project, models):
+    texts = [model["raw_code"] for model in models.values()]
+    texts += [
+        macro["macro_sql"] for macro in dbt_project.manifest["macros"].values() if macro["package_name"] == "tollgate"
+    ]
+    named = {name for text in texts for name in re.findall(r"last_run\('(\w+)'\)", text)}
+    [rates_anew] = [text for text in texts if "macro rates_anew(" in text]
+    named |= set(re.findall(r"'(\w+)'", rates_anew))
+    check(
+        (name for name in named if name not in models or verb_of(models[name]) != "rate"),
+        "A table of the last run that no model writes is never found, so that every run rates all events. Rename:",
     )
 
 

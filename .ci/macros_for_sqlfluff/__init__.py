@@ -7,8 +7,13 @@ expands to 100 lines. Macros that stand for a type or a query are named here one
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
-MACROS_DIR = Path(__file__).resolve().parents[2] / "macros"
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+MACROS_DIR = PROJECT / "macros"
+VARS = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 
 
 def as_function(name: str) -> Callable[..., str]:
@@ -18,6 +23,10 @@ def as_function(name: str) -> Callable[..., str]:
 for path in MACROS_DIR.rglob("*.sql"):
     for macro in re.findall(r"{% macro (\w+)\(", path.read_text()):
         globals()[macro] = as_function(macro)
+
+
+def var(name: str) -> object:
+    return VARS[name]
 
 
 def exact_amount() -> str:
@@ -34,3 +43,34 @@ def parse_wall_clock(text: str, format: str, time_zone: str) -> str:
 
 def allocate(source: str, **_: object) -> str:
     return f"select * from {source}"
+
+
+def is_incremental() -> bool:
+    return True
+
+
+def rates_anew() -> bool:
+    return False
+
+
+def last_run(model: str) -> str:
+    return f"rate.{model}"
+
+
+def every_event() -> str:
+    return "*"
+
+
+def reads_records_together(feed: str) -> bool:
+    return False
+
+
+def files_with_news(feed: str, records: str, known: str) -> str:
+    return f"select file_id from {records}"
+
+
+def intervals_changed(compared: str, keys: list[str]) -> str:
+    return f"select {', '.join(keys)}, from_at, until_at from {compared}"
+
+
+adapter = SimpleNamespace(get_columns_in_relation=lambda relation: [SimpleNamespace(name="column_of_terms")])

@@ -1,5 +1,5 @@
--- One row per event that an allowance covers in part or whole: how much of it is free. An allowance is used up
--- in the order in which the events began, whatever the order in which they came.
+-- One row per event that an allowance covers in part or whole: how much of it is free. An allowance is used
+-- up in the order in which the events began, whatever the order in which they came.
 with
 
 rating_terms as (
@@ -28,26 +28,26 @@ stretches as (
 events as (
 
     select
-        matched.event_id,
-        matched.agreement_id,
-        matched.service,
-        matched.direction,
-        matched.free_quantity,
-        matched.carrier_local_date,
-        matched.started_at,
-        coalesce(matched.billed_quantity, stretches.billed_quantity) as billed_quantity
-    from {{ ref('int_events_matched') }} as matched
+        events_matched.event_id,
+        events_matched.agreement_id,
+        events_matched.service,
+        events_matched.direction,
+        events_matched.free_quantity,
+        events_matched.carrier_local_date,
+        events_matched.started_at,
+        coalesce(events_matched.billed_quantity, stretches.billed_quantity) as billed_quantity
+    from {{ ref('int_events_matched') }} as events_matched
     inner join rating_terms
         on
-            matched.carrier_id = rating_terms.carrier_id
-            and matched.service = rating_terms.service
-            and matched.direction = rating_terms.direction
+            events_matched.carrier_id = rating_terms.carrier_id
+            and events_matched.service = rating_terms.service
+            and events_matched.direction = rating_terms.direction
     left join stretches
-        on matched.event_id = stretches.event_id
+        on events_matched.event_id = stretches.event_id
     where
-        matched.is_used
-        and matched.free_quantity > 0
-        and (matched.billed_quantity is not null or stretches.is_covered)
+        events_matched.is_used
+        and events_matched.free_quantity > 0
+        and (events_matched.billed_quantity is not null or stretches.is_covered)
 
 ),
 

@@ -1,6 +1,7 @@
--- One row per event that this run rates, with what decides its cost: the agreement, the code of the carrier's
--- own deck as it was in force and known at the start of the event, and the quantity that counts; or the reason
--- why one is missing. A view: whoever rates reads it in one stream, so that nothing of this width is written.
+-- One row per event that this run rates, with what decides its cost: the agreement, the code of the
+-- carrier's own deck as it was in force and known at the start of the event, and the quantity that counts; or
+-- the reason why one is missing. A view: whoever rates reads it in one stream, so that nothing of this width
+-- is written.
 with
 
 rating_terms as (
@@ -69,7 +70,8 @@ events_with_terms as (
         coalesce(rate_decks.minimum_quantity, rating_terms.minimum_quantity) as minimum_quantity,
         coalesce(rate_decks.increment_quantity, rating_terms.increment_quantity) as increment_quantity,
         coalesce(rate_decks.minimum_thousandths, rating_terms.minimum_thousandths) as minimum_thousandths,
-        coalesce(rate_decks.increment_thousandths, rating_terms.increment_thousandths) as increment_thousandths,
+        coalesce(rate_decks.increment_thousandths, rating_terms.increment_thousandths)
+            as increment_thousandths,
         {{ whole_millionths(millionths('events.quantity'), 'rating_terms.quantity_rounding') }}
             as rounded_millionths,
         rate_decks.deck_row_id,

@@ -48,7 +48,10 @@ quantities_billed as (
         coalesce(
             events.unrated_reason,
             case
-                when events.is_used and events.has_bands_or_steps and not coalesce(stretches.is_covered, false)
+                when
+                    events.is_used
+                    and events.has_bands_or_steps
+                    and not coalesce(stretches.is_covered, false)
                     then 'no_rate_at_that_time'
             end
         ) as reason,
@@ -65,7 +68,8 @@ quantities_billed as (
         end as due_connect_fee_amount,
         case when events.is_used then coalesce(events.maximum_amount, stretches.maximum_amount) end
             as due_maximum_amount,
-        case when events.is_attempt_charged then events.attempt_fee_amount else 0 end as due_attempt_fee_amount
+        case when events.is_attempt_charged then events.attempt_fee_amount else 0 end
+            as due_attempt_fee_amount
     from {{ ref('int_events_matched') }} as events
     left join stretches
         on events.event_id = stretches.event_id

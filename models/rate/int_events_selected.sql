@@ -1,5 +1,5 @@
--- One row per event that this run rates, with the beginning of its number that decides its code: as many digits
--- as the longest code of the deck has.
+-- One row per event that this run rates, with the beginning of its number that decides its code: as many
+-- digits as the longest code of the deck has.
 with
 
 events as (
@@ -40,7 +40,10 @@ numbers_padded as (
     from events
     where
         events.event_id in (select affected.event_id from affected)
-        or exists (select 1 from affected where affected.event_id = '{{ every_event() }}')
+        or exists (
+            select 1 from affected
+            where affected.event_id = '{{ every_event() }}'
+        )
 
 ),
 

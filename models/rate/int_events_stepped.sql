@@ -19,26 +19,26 @@ decks as (
 events as (
 
     select
-        matched.event_id,
-        matched.deck_row_id,
-        matched.started_at,
-        matched.time_zone,
-        matched.increment_rounding_mode,
-        matched.increment_rounding_decimals,
-        matched.rounded_quantity,
-        matched.minimum_quantity,
-        matched.increment_quantity,
-        matched.rate_per_quantity,
-        matched.carrier_local_date as first_local_date
-    from {{ ref('int_events_matched') }} as matched
+        events_matched.event_id,
+        events_matched.deck_row_id,
+        events_matched.started_at,
+        events_matched.time_zone,
+        events_matched.increment_rounding_mode,
+        events_matched.increment_rounding_decimals,
+        events_matched.rounded_quantity,
+        events_matched.minimum_quantity,
+        events_matched.increment_quantity,
+        events_matched.rate_per_quantity,
+        events_matched.carrier_local_date as first_local_date
+    from {{ ref('int_events_matched') }} as events_matched
     inner join decks
         on
-            matched.carrier_id = decks.carrier_id
-            and matched.service = decks.service
-            and matched.direction = decks.direction
+            events_matched.carrier_id = decks.carrier_id
+            and events_matched.service = decks.service
+            and events_matched.direction = decks.direction
     where
-        matched.is_used
-        and matched.has_bands_or_steps
+        events_matched.is_used
+        and events_matched.has_bands_or_steps
 
 ),
 

@@ -1,6 +1,6 @@
--- One row per stretch of a deck's time and beginning of a number that was used in it: the longest code in force
--- that the number begins with, if any, and the number's country. Far fewer than events, since traffic keeps
--- going to the same places.
+-- One row per stretch of a deck's time and beginning of a number that was used in it: the longest code in
+-- force that the number begins with, if any, and the number's country. Far fewer than events, since traffic
+-- keeps going to the same places.
 {% set code_lengths = range(15, -1, -1) %} {# the longest first; a code of no digits is every destination #}
 
 with
@@ -11,21 +11,32 @@ deck_epochs as (
 
 ),
 
+decks as (
+
+    select distinct
+        deck_number,
+        carrier_id,
+        service,
+        direction
+    from deck_epochs
+
+),
+
 rate_decks as (
 
     select
-        deck_epochs.deck_number,
+        decks.deck_number,
         rate_decks.deck_row_number,
         rate_decks.dial_code_length,
         {{ number_of_code('rate_decks.dial_code') }} as code_number,
         rate_decks.applies_from_at,
         rate_decks.applies_until_at
     from {{ ref('int_rate_decks_resolved') }} as rate_decks
-    inner join (select distinct deck_number, carrier_id, service, direction from deck_epochs) as deck_epochs
+    inner join decks
         on
-            rate_decks.carrier_id = deck_epochs.carrier_id
-            and rate_decks.service = deck_epochs.service
-            and rate_decks.direction = deck_epochs.direction
+            rate_decks.carrier_id = decks.carrier_id
+            and rate_decks.service = decks.service
+            and rate_decks.direction = decks.direction
 
 ),
 

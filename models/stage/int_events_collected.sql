@@ -1,6 +1,6 @@
--- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A file
--- is read once: a later run reads only those with something new, and puts their records in place of what is
--- here. Only the native feed says which attempt of a call was its last; a record of any other is one.
+-- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A
+-- file is read once: a later run reads only those with something new, and puts their records in place of what
+-- is here. Only the native feed says which attempt of a call was its last; a record of any other is one.
 with
 
 records as (
@@ -20,7 +20,8 @@ records as (
             refusal_reason,
             vendor_currency,
             {{ 'is_final_attempt' if feed == 'native' else 'true as is_final_attempt' }},
-            quantity,
+            -- Kept in 64 bits; what does not fit is refused.
+            try_cast(quantity as decimal(18, 6)) as quantity,
             vendor_amount,
             started_at,
             received_at,

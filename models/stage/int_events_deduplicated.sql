@@ -1,4 +1,5 @@
--- One row per event: the last final word on it, as int_events_repeated chooses it where several records landed.
+-- One row per event: the last final word on it, as int_events_repeated chooses it where several records
+-- landed.
 with
 
 records as (

@@ -1,8 +1,8 @@
 -- One row per event of which more than one readable record landed: which of them is the last final word.
--- At-least-once feeds repeat events; the source's own key and the feed say which records are the same event. A
--- final status beats a provisional one (unknown, pending), however late that one comes; of equals the one
--- received last counts. A vendor's price of another copy is kept, with its currency. Copies are counted, so that
--- nothing vanishes unseen.
+-- At-least-once feeds repeat events; the source's own key and the feed say which records are the same event.
+-- A final status beats a provisional one (unknown, pending), however late that one comes; of equals the one
+-- received last counts. A vendor's price of another copy is kept, with its currency. Copies are counted, so
+-- that nothing vanishes unseen.
 with
 
 touched as (
@@ -25,7 +25,10 @@ events_repeated as (
     from records
     where
         event_id in (select touched.event_id from touched)
-        or exists (select 1 from touched where touched.event_id = '{{ every_event() }}')
+        or exists (
+            select 1 from touched
+            where touched.event_id = '{{ every_event() }}'
+        )
     group by event_id
     having count(*) > 1
 

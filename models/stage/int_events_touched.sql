@@ -1,20 +1,9 @@
--- One row per event of which a record landed, or was read again, since the events were last rated; a single row
--- in place of all events where they are rated anew.
+-- One row per event of which a record landed, or was read again, since the events were last rated; a single
+-- row in place of all events where they are rated anew.
+{% set records = ref('int_events_collected') %} {# here, since the graph is read from a run that rates anew #}
 {% set loads_applied = last_run('int_loads_applied') %}
 
 with
-
-records as (
-
-    select
-        event_id,
-        feed,
-        file_id,
-        loaded_at
-    from {{ ref('int_events_collected') }}
-    where refusal_reason is null
-
-),
 
 events_touched as (
 
@@ -27,8 +16,10 @@ events_touched as (
             select
                 event_id,
                 feed
-            from records
-            where file_id in ({{ files_with_news(feed, ref('int_events_collected'), loads_applied) }})
+            from {{ records }}
+            where
+                refusal_reason is null
+                and file_id in ({{ files_with_news(feed, records, loads_applied) }})
             {{ 'union' if not loop.last }}
         {% endfor %}
     {% endif %}
