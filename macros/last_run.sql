@@ -25,6 +25,9 @@
     {{ return(feed in var('feeds_read_together')) }}
 {%- endmacro %}
 
+{# The same, of a column. #}
+{% macro is_read_together(feed) -%} {{ feed }} in ('{{ var('feeds_read_together') | join("', '") }}') {%- endmacro %}
+
 {# The files of a feed with something new: a load that the table `known` does not hold, which is a file, or a part of its quarantine
    that was tried again. Of feeds whose records are read together, all files as soon as one is new. #}
 {% macro files_with_news(feed, records, known) -%}
@@ -68,6 +71,9 @@
     {%- endfor -%}
     {{ texts | join(" || '|' || ") or "''" }}
 {%- endmacro %}
+
+{# Instead of a day: every day, in the list of days to be summed again. #}
+{% macro no_day() -%} cast('0001-01-01' as date) {%- endmacro %}
 
 {# The same for usage groups and their days. #}
 {% macro make_room_for_days(days) -%}

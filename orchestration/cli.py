@@ -75,8 +75,8 @@ def simulate(month: str, events: int, seed: int) -> None:
 def run(events: int, anew: bool) -> None:
     """Settle what lies in landing: ingest, stage, rate, attribute, reconcile, settle, gate, publish.
 
-    Events are rated once, and again where a file, a deck or a term touches them. After an upgrade they are all rated again
-    without being asked.
+    Events are rated once, and again where a file, a deck or a term touches them. After an upgrade they are all rated
+    again without being asked.
     """
     home = settings.home()
     _check_settings()

@@ -1,7 +1,7 @@
 """The inner verbs, stage to settle: the dbt project as Dagster assets.
 
-Belongs here: the one `@dbt_assets`, how dbt's names become Dagster's, when nothing may be kept of an earlier run. Does not belong
-here: SQL, gates.
+Belongs here: the one `@dbt_assets`, how dbt's names become Dagster's, when nothing may be kept of an earlier run. Does
+not belong here: SQL, gates.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from orchestration import settings
 from orchestration.resources import DBT_PROJECT, POOL, Warehouse, ensure_manifest
 from orchestration.sql import quote_name, transaction
 
-# What the reading and rating of an event depends on, beside its file, the decks and the terms that the models compare themselves.
+# What reading and rating an event depends on, beside its file, and the decks and terms that the models compare.
 RULES = (
     "models/stage/**/*.sql",
     "models/rate/*.sql",

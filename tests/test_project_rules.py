@@ -25,6 +25,8 @@ COLLECTED = "_collected"
 # Views of the events, each read by the next and the last one by the table: they keep no row, and two of one event would
 # be two in the table. To look for them in each view would take as long as rating does.
 PASSED_ON = ["int_events_deduplicated", "int_events_selected", "int_events_matched", "int_events_rated"]
+# A view of the same kind whose rows are summed; the law compares the sums with the table before it.
+SUMMED, SUMS, LAW_OF_SUMS = "int_events_attributed", "int_usage_aggregated", "assert_usage_groups_hold_each_event_once"
 # Sources that no file lands in: what ingest writes of itself, and what publish books.
 SOURCES_WITHOUT_FEED = {"files", "feeds", "postings"}
 
@@ -218,7 +220,7 @@ def test_every_model_has_a_tested_key(dbt_project, tests, models):
         (
             name
             for name, model in models.items()
-            if not has_key(model) and not name.endswith(COLLECTED) and name not in PASSED_ON[:-1]
+            if not has_key(model) and not name.endswith(COLLECTED) and name not in (*PASSED_ON[:-1], SUMMED)
         ),
         "A row that appears twice is paid twice. Test the key: unique and not_null on one column, or "
         "columns_identify_a_row on several:",
@@ -239,6 +241,14 @@ def test_views_whose_rows_are_passed_on_lead_to_a_table_that_is_compared_with_th
     compared = {models[PASSED_ON[0]]["unique_id"], models[PASSED_ON[-1]]["unique_id"]}
     assert compared <= set(law["depends_on"]["nodes"]), (
         "That the table has each row of the first view once is what the law says; without it a row may be lost between."
+    )
+
+
+def test_the_view_whose_rows_are_summed_is_held_against_the_table_that_it_reads(models, parents, laws):
+    assert models[SUMMED] in parents[SUMS] and models["int_events_rated"] in parents[SUMMED]
+    compared = {models[name]["unique_id"] for name in (SUMS, SUMMED, "int_events_rated")}
+    assert compared <= set(laws[LAW_OF_SUMS]["depends_on"]["nodes"]), (
+        "The sums hold each event once is what the law says; without it an event may be lost or doubled in the view."
     )
 
 
@@ -457,7 +467,11 @@ def test_what_the_last_run_left_is_named_as_its_models_are(dbt_project, models):
     [rates_anew] = [text for text in texts if "macro rates_anew(" in text]
     named |= set(re.findall(r"'(\w+)'", rates_anew))
     check(
-        (name for name in named if name not in models or verb_of(models[name]) != "rate"),
+        (
+            name
+            for name in named
+            if name not in models or verb_of(models[name]) != ("rate" if name == "int_events_rated" else "attribute")
+        ),
         "A table of the last run that no model writes is never found, so that every run rates all events. Rename:",
     )
 

@@ -1,6 +1,8 @@
--- One row per term that says to whom an event is charged and by which plan, as text: whatever changes in it, all
--- usage groups are made again.
-{% set models = ['stg_terms__accounts', 'stg_terms__plans', 'stg_terms__plan_tiers', 'int_agreements_resolved'] %}
+-- One row per term that says to whom an event is charged and by which plan, as text: whatever changes in it,
+-- all usage groups are made again.
+{% set models = [
+    'stg_terms__accounts', 'stg_terms__plans', 'stg_terms__plan_tiers', 'int_agreements_resolved',
+] %}
 
 {% for model in models %}
     select

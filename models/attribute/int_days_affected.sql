@@ -1,34 +1,29 @@
--- One row per day (UTC) whose usage groups must be made again, because an event of it was rated again, came or went;
--- a single row in place of all days where the terms of charging changed or all events were rated anew.
--- depends_on: {{ ref('int_events_rated') }}
+-- One row per day (UTC) whose usage groups must be made again, because an event of it was rated again, came
+-- or went; one row in place of all days where the terms of charging changed or all events were rated anew.
+{% set affected = ref('int_events_affected') %} {# here, since the graph is read from a run that rates anew #}
+{% set charging_terms = ref('int_charging_terms_resolved') %}
+{% set ratings = ref('int_events_rated') %}
+
 with
-
-affected as (
-
-    select event_id from {{ ref('int_events_affected') }}
-
-),
-
-charging_terms as (
-
-    select * from {{ ref('int_charging_terms_resolved') }}
-
-),
 
 {% if rates_anew() %}
     days_affected as (
 
         select
-            cast(null as date) as usage_date,
+            {{ no_day() }} as usage_date,
             true as is_every_day
 
     )
 {% else %}
     terms_changed as (
 
-        (select * from charging_terms except select * from {{ last_run('int_charging_terms_applied') }})
-        union all
-        (select * from {{ last_run('int_charging_terms_applied') }} except select * from charging_terms)
+        select coalesce(charging_terms.term_model, terms_before.term_model) as term_model
+        from {{ charging_terms }} as charging_terms
+        full outer join {{ last_run('int_charging_terms_applied') }} as terms_before
+            on
+                charging_terms.term_model = terms_before.term_model
+                and charging_terms.term_text = terms_before.term_text
+        where charging_terms.term_model is null or terms_before.term_model is null
 
     ),
 
@@ -37,7 +32,7 @@ charging_terms as (
         select
             cast(started_at as date) as usage_date,
             count(*) as event_count
-        from {{ ref('int_events_rated') }}
+        from {{ ratings }}
         group by cast(started_at as date)
 
     ),
@@ -54,34 +49,32 @@ charging_terms as (
 
     days_affected as (
 
-        select distinct
-            cast(null as date) as usage_date,
+        select
+            {{ no_day() }} as usage_date,
             true as is_every_day
         from terms_changed
-        union all
-        select distinct
-            cast(null as date) as usage_date,
+        union
+        select
+            {{ no_day() }} as usage_date,
             true as is_every_day
-        from affected
+        from {{ affected }}
         where event_id = '{{ every_event() }}'
-        union all
-        (
-            select
-                cast(events.started_at as date) as usage_date,
-                false as is_every_day
-            from {{ ref('int_events_rated') }} as events
-            inner join affected
-                on events.event_id = affected.event_id
-            union
-            -- A day that an event left.
-            select
-                coalesce(events_counted.usage_date, groups_counted.usage_date) as usage_date,
-                false as is_every_day
-            from events_counted
-            full outer join groups_counted
-                on events_counted.usage_date = groups_counted.usage_date
-            where events_counted.event_count is distinct from groups_counted.event_count
-        )
+        union
+        select
+            cast(events.started_at as date) as usage_date,
+            false as is_every_day
+        from {{ ratings }} as events
+        inner join {{ affected }} as affected
+            on events.event_id = affected.event_id
+        union
+        -- A day that an event left.
+        select
+            coalesce(events_counted.usage_date, groups_counted.usage_date) as usage_date,
+            false as is_every_day
+        from events_counted
+        full outer join groups_counted
+            on events_counted.usage_date = groups_counted.usage_date
+        where {{ differs('events_counted.event_count', 'groups_counted.event_count') }}
 
     )
 {% endif %}

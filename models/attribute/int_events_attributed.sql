@@ -1,6 +1,7 @@
 -- One row per event with the partner whose account it ran on, the plan that charges it and the quantity
 -- charged, or the reason why nobody is charged. What a partner pays does not depend on the carrier, so
--- unrated events are charged too. With all that is known of the event: whoever sums it up reads it in one stream.
+-- unrated events are charged too. With all that is known of the event: whoever sums it up reads it in one
+-- stream.
 with
 
 events as (

@@ -1,7 +1,7 @@
 -- depends_on: {{ ref("int_days_affected") }}
 -- One row per usage group: the events of one day, carrier, destination, partner, plan, rate and outcome,
--- with their sums. Everything after this point works on groups; no amount is rounded here. A run makes the groups
--- of the days of int_days_affected again and keeps the others.
+-- with their sums. Everything after this point works on groups; no amount is rounded here. A run makes the
+-- groups of the days of int_days_affected again and keeps the others.
 with
 
 events as (

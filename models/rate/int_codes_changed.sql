@@ -1,5 +1,5 @@
--- One row per dial code and interval in which another price holds than when the events were last rated; none where
--- all events are rated anew. A table of its own, so that the engine knows how few they are.
+-- One row per dial code and interval in which another price holds than when the events were last rated; none
+-- where all events are rated anew. A table of its own, so that the engine knows how few they are.
 with
 
 rates as (
@@ -34,8 +34,8 @@ rates as (
             rates.applies_until_at as now_until_at,
             rates_before.applies_from_at as before_from_at,
             rates_before.applies_until_at as before_until_at,
-            rates.deck_row_id is distinct from rates_before.deck_row_id
-            or rates.is_refused is distinct from rates_before.is_refused as is_other
+            {{ differs('rates.deck_row_id', 'rates_before.deck_row_id') }}
+            or {{ differs('rates.is_refused', 'rates_before.is_refused') }} as is_other
         from rates
         full outer join {{ last_run('int_rates_applied') }} as rates_before
             on rates.rate_row_id = rates_before.rate_row_id

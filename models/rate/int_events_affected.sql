@@ -1,9 +1,12 @@
--- One row per event that must be rated again, because a record of it, a price, the terms or its carrier came, went
--- or changed since the events were last rated, or because it shares an allowance with such an event; a single
--- row in place of all events where they are rated anew.
+-- One row per event that must be rated again, because a record of it, a price, the terms or its carrier came,
+-- went or changed since the events were last rated, or because it shares an allowance with such an event; a
+-- single row in place of all events where they are rated anew.
 {% set code_lengths = range(15, -1, -1) %}
-{# Named wherever they are read and never in a CTE: read in several places, a CTE of all events would be written down first. #}
+{# Named wherever they are read: in a CTE that is read in several places all events would be written down. #}
 {% set records = ref('int_events_collected') %}
+{% set codes_changed = ref('int_codes_changed') %}
+{% set rating_terms = ref('int_rating_terms_resolved') %}
+{% set carriers = ref('int_carriers_resolved') %}
 {% set ratings = last_run('int_events_rated') %}
 
 with
@@ -11,24 +14,6 @@ with
 touched as (
 
     select * from {{ ref('int_events_touched') }}
-
-),
-
-codes_changed as (
-
-    select * from {{ ref('int_codes_changed') }}
-
-),
-
-rating_terms as (
-
-    select * from {{ ref('int_rating_terms_resolved') }}
-
-),
-
-carriers as (
-
-    select * from {{ ref('int_carriers_resolved') }}
 
 ),
 
@@ -48,11 +33,13 @@ carriers as (
             carrier_id,
             service,
             direction
-        from codes_changed
+        from {{ codes_changed }}
 
     ),
 
-    {% set own_keys = ['agreement_id', 'carrier_id', 'service', 'direction', 'valid_from_at', 'valid_until_at'] %}
+    {% set own_keys = [
+        'agreement_id', 'carrier_id', 'service', 'direction', 'valid_from_at', 'valid_until_at',
+    ] %}
     terms_compared as (
 
         select
@@ -63,14 +50,14 @@ carriers as (
             rating_terms.valid_until_at as now_until_at,
             terms_before.valid_from_at as before_from_at,
             terms_before.valid_until_at as before_until_at,
-            rating_terms.carrier_id is distinct from terms_before.carrier_id
-            {% for column in adapter.get_columns_in_relation(ref('int_rating_terms_resolved')) %}
+            {{ differs('rating_terms.carrier_id', 'terms_before.carrier_id') }}
+            {% for column in adapter.get_columns_in_relation(rating_terms) %}
                 {% if column.name not in own_keys %}
-                    or rating_terms.{{ column.name }} is distinct from terms_before.{{ column.name }}
+                    or {{ differs('rating_terms.' ~ column.name, 'terms_before.' ~ column.name) }}
                 {% endif %}
             {% endfor %}
                 as is_other
-        from rating_terms
+        from {{ rating_terms }} as rating_terms
         full outer join {{ last_run('int_rating_terms_applied') }} as terms_before
             on
                 rating_terms.agreement_id = terms_before.agreement_id
@@ -88,12 +75,19 @@ carriers as (
     carriers_changed as (
 
         select coalesce(carriers.carrier_id, carriers_before.carrier_id) as carrier_id
-        from carriers
+        from {{ carriers }} as carriers
         full outer join {{ last_run('int_carriers_applied') }} as carriers_before
             on carriers.carrier_id = carriers_before.carrier_id
         where
             carriers.is_known is distinct from carriers_before.is_known
             or carriers.has_refused_agreement is distinct from carriers_before.has_refused_agreement
+
+    ),
+
+    feeds_touched as (
+
+        select distinct feed
+        from touched
 
     ),
 
@@ -109,16 +103,16 @@ carriers as (
             ratings.event_id,
             'record' as cause
         from {{ ratings }} as ratings
-        inner join (select distinct feed from touched) as feeds
-            on split_part(ratings.event_id, ':', 1) = feeds.feed
-        where feeds.feed in ('{{ var("feeds_read_together") | join("', '") }}')
+        inner join feeds_touched
+            on split_part(ratings.event_id, ':', 1) = feeds_touched.feed
+        where {{ is_read_together('feeds_touched.feed') }}
         union all
         {% for length in code_lengths %}
             select
                 records.event_id,
                 'price' as cause
             from {{ records }} as records
-            inner join codes_changed
+            inner join {{ codes_changed }} as codes_changed
                 on
                     codes_changed.dial_code_length = {{ length }}
                     and records.carrier_id = codes_changed.carrier_id
@@ -168,15 +162,15 @@ carriers as (
 
     ),
 
-    -- An allowance is used up in the order in which the events began: one event more, and all later ones of the
-    -- month may cost something else.
+    -- An allowance is used up in the order in which the events began: one event more, and all later ones of
+    -- the month may cost something else.
     allowances as (
 
         select distinct
             carrier_id,
             service,
             direction
-        from rating_terms
+        from {{ rating_terms }}
         where free_quantity > 0
 
     ),
