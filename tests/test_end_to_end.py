@@ -385,7 +385,9 @@ def test_a_real_az_deck_with_decimal_commas_rates_calls_by_its_longest_code(tmp_
     assert warehouse(home, "select loaded_count from ingest.files where feed = 'az_decimal_comma'") == [(11_894,)]
     rated = dict(
         warehouse(
-            home, "select destination, rated_cost_amount from rate.int_events_rated where rating_status = 'rated'"
+            home,
+            "select destination, rated_cost_amount from rate.int_events_rated "
+            "inner join stage.int_events_deduplicated using (event_id) where rating_status = 'rated'",
         )
     )
 
