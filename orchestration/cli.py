@@ -104,6 +104,30 @@ def status() -> None:
 
 
 @main.command()
+@click.option("--carrier", help="Only the decks of this carrier.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Findings to show.")
+def decks(carrier: str | None, limit: int) -> None:
+    """What is odd about carriers' decks: gaps, overlaps, orphan codes, late increases, prices unlike their neighbours.
+
+    As the last run found it. Nothing is rated by it; docs/landing.md says what each finding means.
+    """
+    from orchestration import deck_findings
+
+    with _reading(settings.home()) as warehouse:
+        try:
+            if carrier is not None:
+                _check_carrier(warehouse, carrier)
+            found = deck_findings.read(warehouse, limit, carrier)
+            counts = deck_findings.count(warehouse, carrier)
+        except duckdb.CatalogException:
+            _stop("no run has looked through the decks yet: run `tollgate run`")
+    if found:
+        deck_findings.show(console, found, counts)
+    else:
+        console.print(f"nothing odd in the decks{f' of {carrier}' if carrier else ''}", highlight=False)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the web page, on this machine only.")
 def ui(port: int) -> None:
     """Open Dagster: the graph of the pipeline, its runs, checks, schedule and sensor."""
@@ -242,6 +266,29 @@ def _alone(home: settings.Home) -> Iterator[None]:
     except duckdb.IOException as error:
         click.echo(f"tollgate: the warehouse is in use by another program; try again later ({error})", err=True)
         raise SystemExit(1) from None
+
+
+@contextmanager
+def _reading(home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse as the last run left it; who reads it must not stand in the way of one that is under way."""
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    try:
+        connection = duckdb.connect(str(home.warehouse), read_only=True)
+    except duckdb.IOException:
+        click.echo("tollgate: a run is under way: it holds the warehouse; ask again when it is done", err=True)
+        raise SystemExit(1) from None
+    with connection:
+        yield connection
+
+
+def _check_carrier(warehouse: duckdb.DuckDBPyConnection, carrier: str) -> None:
+    rows = warehouse.execute(
+        "select distinct party_id from stage.stg_terms__parties where is_carrier and party_id is not null order by 1"
+    ).fetchall()
+    known = [name for (name,) in rows]
+    if carrier not in known:
+        _stop(f"{carrier!r} is no carrier of the terms; they know {', '.join(known)}")
 
 
 def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:

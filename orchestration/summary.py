@@ -123,6 +123,10 @@ RESTATED = """
         count(*) filter (where is_restated)
     from stage.int_events_deduplicated
 """
+DECK_FINDINGS = """
+    select count(*) filter (where severity = 'error'), count(*) filter (where severity = 'warning')
+    from rate.int_deck_findings_raised
+"""
 REFUSED_TERMS = "select terms_table, term_id, refusal_reason from stage.int_terms_refused order by 1, 2, 3"
 
 
@@ -301,6 +305,10 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
         console.print(f"  new columns: {file}: {new_columns}; kept, read by nothing", highlight=False, soft_wrap=True)
     for table, term, reason in _rows(home, REFUSED_TERMS):
         console.print(f"  term refused: {table}, {term}: {reason}", highlight=False, soft_wrap=True)
+    for errors, warnings in _rows(home, DECK_FINDINGS):
+        if errors or warnings:
+            told = " and ".join(counted(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n)
+            console.print(f"  {told} in the carriers' decks: `tollgate decks` lists them", highlight=False)
 
 
 def print_quarantine(home: settings.Home, console: Console, feeds: list[str], limit: int) -> None:
