@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 import duckdb
@@ -44,7 +44,9 @@ def main() -> None:
     """
 
 
-def _month(_: click.Context, __: click.Parameter, value: str) -> str:
+def _month(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
         return f"{datetime.strptime(value, '%Y-%m'):%Y-%m}"
     except ValueError:
@@ -125,6 +127,51 @@ def decks(carrier: str | None, limit: int) -> None:
         deck_findings.show(console, found, counts)
     else:
         console.print(f"nothing odd in the decks{f' of {carrier}' if carrier else ''}", highlight=False)
+
+
+@main.command("what-if")
+@click.option("--deck", required=True, type=click.Path(path_type=Path), help="The file: an amendment or a full deck.")
+@click.option("--feed", default="native", show_default=True, help="Feed of rate_decks that reads it.")
+@click.option("--carrier", help="Whose deck it is, where the file holds decks of several carriers.")
+@click.option("--month", callback=_month, help="Month of the traffic, YYYY-MM.  [default: the last one that is over]")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="Codes to show either way.")
+@click.option("--json", "in_json", is_flag=True, help="Print everything as JSON, amounts as text.")
+def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit: int, in_json: bool) -> None:
+    """What a deck would cost on the real traffic of a month, before it takes effect.
+
+    The models rate a copy of the carrier's events twice: as the decks are, and as if the file had been in force from
+    the first day of the month. Nothing is loaded, booked or changed.
+    """
+    from orchestration import dbt_run, summary, what_if_report
+    from orchestration.what_if import CannotAnswer, ask
+
+    home = settings.home()
+    _check_settings()
+    if carrier is not None:
+        with _reading(home) as warehouse:
+            _check_carrier(warehouse, carrier)
+    first_day = datetime.strptime(month, "%Y-%m").date() if month else None
+    try:
+        with Console(stderr=True).status("") as progress:
+            answer = ask(home, deck, feed, carrier, first_day, tell=progress.update)
+    except (CannotAnswer, terms.TermsError) as error:
+        _stop(str(error))
+    except WarehouseBusy as error:
+        _fail(str(error))
+    except duckdb.IOException as error:
+        _fail(f"the warehouse is in use by another program; try again later ({error})")
+    except dbt_run.DbtFailed as error:
+        _fail(f"the models could not be built on the copy; does `tollgate run` build them? ({error})")
+    except (KeyboardInterrupt, RuntimeError) as stop:
+        # DuckDB's word for a Ctrl-C while it computes.
+        if isinstance(stop, RuntimeError) and str(stop) != "Query interrupted":
+            raise
+        click.echo("tollgate: stopped; nothing was changed", err=True)
+        raise SystemExit(130) from None
+    if in_json:
+        click.echo(what_if_report.as_json(answer))
+    else:
+        what_if_report.show(console, answer, summary.minor_units(home), limit)
 
 
 @main.command()
@@ -261,11 +308,9 @@ def _alone(home: settings.Home) -> Iterator[None]:
             duckdb.connect(str(home.warehouse)).close()
             yield
     except WarehouseBusy as error:
-        click.echo(f"tollgate: {error}", err=True)
-        raise SystemExit(1) from None
+        _fail(str(error))
     except duckdb.IOException as error:
-        click.echo(f"tollgate: the warehouse is in use by another program; try again later ({error})", err=True)
-        raise SystemExit(1) from None
+        _fail(f"the warehouse is in use by another program; try again later ({error})")
 
 
 @contextmanager
@@ -276,8 +321,7 @@ def _reading(home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         connection = duckdb.connect(str(home.warehouse), read_only=True)
     except duckdb.IOException:
-        click.echo("tollgate: a run is under way: it holds the warehouse; ask again when it is done", err=True)
-        raise SystemExit(1) from None
+        _fail("a run is under way: it holds the warehouse; ask again when it is done")
     with connection:
         yield connection
 
@@ -316,6 +360,11 @@ def _check_settings() -> None:
         _stop(str(error))
 
 
-def _stop(message: str) -> None:
+def _fail(message: str) -> NoReturn:
+    click.echo(f"tollgate: {message}", err=True)
+    raise SystemExit(1)
+
+
+def _stop(message: str) -> NoReturn:
     click.echo(f"tollgate: {message}", err=True)
     raise SystemExit(2)

@@ -43,9 +43,11 @@ def dbt(folder: Path, command: str, *options: str, manifest: object = None) -> "
 
 
 def succeeded(result: "dbtRunnerResult") -> "dbtRunnerResult":
-    """The result, if nothing failed. Raises DbtFailed."""
+    """The result, if nothing failed. Raises DbtFailed, and again a Ctrl-C that dbt took for a failure."""
     if result.success:
         return result
+    if isinstance(result.exception, KeyboardInterrupt):
+        raise result.exception
     failed = [node for node in getattr(result.result, "results", None) or [] if node.status in ("error", "fail")]
     told = "; ".join(f"{node.node.name}: {node.message}" for node in failed) or str(result.exception)
     raise DbtFailed(told[:MESSAGE_CHARACTERS]) from result.exception

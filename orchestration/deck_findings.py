@@ -6,7 +6,7 @@ the models of `models/rate` say; who asks for them (`cli.py`, `what_if.py`).
 
 from collections import Counter
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import duckdb
@@ -42,6 +42,7 @@ class Finding:
     unpriced_minutes: int | None
     notice_days: int | None
     increase_notice_days: int | None
+    effective_date: date
     applies_from_at: datetime
     applies_until_at: datetime
     file: str | None
@@ -50,6 +51,12 @@ class Finding:
     @property
     def deck(self) -> str:
         return f"{self.carrier_id}, {self.service} {self.direction}, deck {self.deck_version}, {self.file}"
+
+    @property
+    def first_day(self) -> date:
+        """On the agreement's clock, where the deck came in time; else the day of its receipt."""
+        came_in_time = self.applies_from_at < datetime.combine(self.effective_date, time.min) + timedelta(days=1)
+        return self.effective_date if came_in_time else self.applies_from_at.date()
 
     @property
     def price(self) -> str:
@@ -87,7 +94,7 @@ def _hours(minutes: int | None) -> str:
 
 
 def _dropped(one: Finding) -> str:
-    again = "" if one.applies_until_at == FOR_EVER else f" until {one.applies_until_at:%Y-%m-%d}"
+    again = "" if one.applies_until_at == FOR_EVER else f" until {one.applies_until_at:%Y-%m-%d %H:%M} UTC"
     if one.severity == "error":
         then = f"its numbers have no price{again}"
     else:
@@ -184,7 +191,7 @@ def show(console: Console, found: list[Finding], counts: Counter[tuple[str, str]
             table.add_column(name, no_wrap=name not in ("destination", "finding"), justify=justify)
         for one in (one for one in found if one.deck == deck):
             destination = Text(one.destination_name or "")
-            day = f"{one.applies_from_at:%Y-%m-%d}"
+            day = f"{one.first_day}"
             table.add_row(
                 one.severity, f"{one.record_number:,}", one.dial_code or "all", destination, day, one.sentence
             )

@@ -150,7 +150,7 @@ class News:
 
 def print_settlement(home: settings.Home, console: Console, news: "News") -> None:
     """The settlement of everything published, per carrier and partner, what is held back, and what the run changed."""
-    decimals = _minor_units(home)
+    decimals = minor_units(home)
     with duckdb.connect(str(home.published / "settlement.duckdb"), read_only=True) as published:
 
         def rows(query: str) -> list[tuple[Any, ...]]:
@@ -351,7 +351,8 @@ def stay(count: int) -> str:
     return f"{count:,} {'stays' if count == 1 else 'stay'}"
 
 
-def _minor_units(home: settings.Home) -> dict[str, int]:
+def minor_units(home: settings.Home) -> dict[str, int]:
+    """Decimals of the minor unit of each currency."""
     return dict(_rows(home, MINOR_UNITS))
 
 
