@@ -46,7 +46,7 @@ class Finding:
     applies_from_at: datetime
     applies_until_at: datetime
     file: str | None
-    record_number: int
+    record_number: int | None
 
     @property
     def deck(self) -> str:
@@ -193,7 +193,12 @@ def show(console: Console, found: list[Finding], counts: Counter[tuple[str, str]
             destination = Text(one.destination_name or "")
             day = f"{one.first_day}"
             table.add_row(
-                one.severity, f"{one.record_number:,}", one.dial_code or "all", destination, day, one.sentence
+                one.severity,
+                "" if one.record_number is None else f"{one.record_number:,}",
+                one.dial_code or "all",
+                destination,
+                day,
+                one.sentence,
             )
         console.print(table, highlight=False)
     for (severity, finding), number in counts.items():

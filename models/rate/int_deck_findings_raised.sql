@@ -318,7 +318,9 @@ deck_findings_raised as (
         findings.other_dial_code,
         deck_rows.rate_currency,
         deck_rows.rate_unit,
-        said_in.record_number,
+        -- Of a dropped code the full deck has no record.
+        case when findings.said_in_row_id = findings.rate_row_id then said_in.record_number end
+            as record_number,
         deck_rows.rate_amount,
         deck_rows.rate_per_quantity,
         findings.compared_rate_amount,
