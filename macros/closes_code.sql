@@ -4,3 +4,8 @@
         lower(trim({{ remark }})) in ('closed', 'close', 'deleted', 'delete', 'removed', 'blocked', 'block'), false
     )
 {%- endmacro %}
+
+{# Does it say that the code was not there before? A row of an amendment that does not, changes a code that is. #}
+{% macro opens_code(remark) -%}
+    coalesce(lower(trim({{ remark }})) in ('new', 'new code', 'new destination', 'add', 'added', 'open', 'opened'), false)
+{%- endmacro %}

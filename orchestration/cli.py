@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 import duckdb
@@ -44,7 +44,9 @@ def main() -> None:
     """
 
 
-def _month(_: click.Context, __: click.Parameter, value: str) -> str:
+def _month(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
         return f"{datetime.strptime(value, '%Y-%m'):%Y-%m}"
     except ValueError:
@@ -111,6 +113,75 @@ def status() -> None:
     from orchestration import summary
 
     summary.print_status(settings.home(), console)
+
+
+@main.command()
+@click.option("--carrier", help="Only the decks of this carrier.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Findings to show.")
+def decks(carrier: str | None, limit: int) -> None:
+    """What is odd about carriers' decks: gaps, overlaps, orphan codes, late increases, prices unlike their neighbours.
+
+    As the last run found it. Nothing is rated by it; docs/landing.md says what each finding means.
+    """
+    from orchestration import deck_findings
+
+    with _reading(settings.home()) as warehouse:
+        try:
+            if carrier is not None:
+                _check_carrier(warehouse, carrier)
+            found = deck_findings.read(warehouse, limit, carrier)
+            counts = deck_findings.count(warehouse, carrier)
+        except duckdb.CatalogException:
+            _stop("no run has looked through the decks yet: run `tollgate run`")
+    if found:
+        deck_findings.show(console, found, counts)
+    else:
+        console.print(f"nothing odd in the decks{f' of {carrier}' if carrier else ''}", highlight=False)
+
+
+@main.command("what-if")
+@click.option("--deck", required=True, type=click.Path(path_type=Path), help="The file: an amendment or a full deck.")
+@click.option("--feed", default="native", show_default=True, help="Feed of rate_decks that reads it.")
+@click.option("--carrier", help="Whose deck it is, where the file holds decks of several carriers.")
+@click.option("--month", callback=_month, help="Month of the traffic, YYYY-MM.  [default: the last one that is over]")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="Codes to show either way.")
+@click.option("--json", "in_json", is_flag=True, help="Print everything as JSON, amounts as text.")
+def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit: int, in_json: bool) -> None:
+    """What a deck would cost on the real traffic of a month, before it takes effect.
+
+    The models rate a copy of the carrier's events twice: as the decks are, and as if the file had been in force from
+    the first day of the month. Nothing is loaded, booked or changed.
+    """
+    from orchestration import dbt_run, summary, what_if_report
+    from orchestration.what_if import CannotAnswer, ask
+
+    home = settings.home()
+    _check_settings()
+    if carrier is not None:
+        with _reading(home) as warehouse:
+            _check_carrier(warehouse, carrier)
+    first_day = datetime.strptime(month, "%Y-%m").date() if month else None
+    try:
+        with Console(stderr=True).status("") as progress:
+            answer = ask(home, deck, feed, carrier, first_day, tell=progress.update)
+    except (CannotAnswer, terms.TermsError) as error:
+        _stop(str(error))
+    except WarehouseBusy as error:
+        _fail(str(error))
+    except duckdb.IOException as error:
+        _fail(f"the warehouse is in use by another program; try again later ({error})")
+    except dbt_run.DbtFailed as error:
+        _fail(f"the models could not be built on the copy; does `tollgate run` build them? ({error})")
+    except (KeyboardInterrupt, RuntimeError) as stop:
+        # DuckDB's word for a Ctrl-C while it computes.
+        if isinstance(stop, RuntimeError) and str(stop) != "Query interrupted":
+            raise
+        click.echo("tollgate: stopped; nothing was changed", err=True)
+        raise SystemExit(130) from None
+    if in_json:
+        click.echo(what_if_report.as_json(answer))
+    else:
+        what_if_report.show(console, answer, summary.minor_units(home), limit)
 
 
 @main.command()
@@ -247,11 +318,31 @@ def _alone(home: settings.Home) -> Iterator[None]:
             duckdb.connect(str(home.warehouse)).close()
             yield
     except WarehouseBusy as error:
-        click.echo(f"tollgate: {error}", err=True)
-        raise SystemExit(1) from None
+        _fail(str(error))
     except duckdb.IOException as error:
-        click.echo(f"tollgate: the warehouse is in use by another program; try again later ({error})", err=True)
-        raise SystemExit(1) from None
+        _fail(f"the warehouse is in use by another program; try again later ({error})")
+
+
+@contextmanager
+def _reading(home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse as the last run left it; who reads it must not stand in the way of one that is under way."""
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    try:
+        connection = duckdb.connect(str(home.warehouse), read_only=True)
+    except duckdb.IOException:
+        _fail("a run is under way: it holds the warehouse; ask again when it is done")
+    with connection:
+        yield connection
+
+
+def _check_carrier(warehouse: duckdb.DuckDBPyConnection, carrier: str) -> None:
+    rows = warehouse.execute(
+        "select distinct party_id from stage.stg_terms__parties where is_carrier and party_id is not null order by 1"
+    ).fetchall()
+    known = [name for (name,) in rows]
+    if carrier not in known:
+        _stop(f"{carrier!r} is no carrier of the terms; they know {', '.join(known)}")
 
 
 def _simulate(home: settings.Home, month: str, events: int, seed: int) -> None:
@@ -279,6 +370,11 @@ def _check_settings() -> None:
         _stop(str(error))
 
 
-def _stop(message: str) -> None:
+def _fail(message: str) -> NoReturn:
+    click.echo(f"tollgate: {message}", err=True)
+    raise SystemExit(1)
+
+
+def _stop(message: str) -> NoReturn:
     click.echo(f"tollgate: {message}", err=True)
     raise SystemExit(2)

@@ -17,6 +17,7 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject
 
 from orchestration import settings
+from orchestration.dbt_run import dbt, succeeded
 from orchestration.lock import only_run
 
 POOL = "duckdb"
@@ -69,17 +70,12 @@ def build_resources(home: settings.Home) -> dict[str, object]:
 def ensure_manifest() -> Path:
     """dbt's manifest, parsed again only where a file of the project is newer.
 
-    Dagster's own `prepare_if_dev` parses at each load and only under `dagster dev`. Raises dbt's error as it is.
+    Dagster's own `prepare_if_dev` parses at each load and only under `dagster dev`. Raises DbtFailed.
     """
     manifest = DBT_PROJECT.manifest_path
     if not manifest.exists() or manifest.stat().st_mtime < _newest_source():
         os.environ.setdefault("TOLLGATE_WAREHOUSE", str(settings.home().warehouse))
-        from dbt.cli.main import dbtRunner
-
-        folder = str(settings.PROJECT_DIR)
-        result = dbtRunner().invoke(["--quiet", "parse", "--project-dir", folder, "--profiles-dir", folder])
-        if not result.success:
-            raise result.exception or RuntimeError("dbt could not parse the project")
+        succeeded(dbt(settings.PROJECT_DIR, "parse"))
     return manifest
 
 

@@ -123,6 +123,10 @@ RESTATED = """
         count(*) filter (where is_restated)
     from stage.int_events_deduplicated
 """
+DECK_FINDINGS = """
+    select count(*) filter (where severity = 'error'), count(*) filter (where severity = 'warning')
+    from rate.int_deck_findings_raised
+"""
 REFUSED_TERMS = "select terms_table, term_id, refusal_reason from stage.int_terms_refused order by 1, 2, 3"
 
 
@@ -146,7 +150,7 @@ class News:
 
 def print_settlement(home: settings.Home, console: Console, news: "News") -> None:
     """The settlement of everything published, per carrier and partner, what is held back, and what the run changed."""
-    decimals = _minor_units(home)
+    decimals = minor_units(home)
     with duckdb.connect(str(home.published / "settlement.duckdb"), read_only=True) as published:
 
         def rows(query: str) -> list[tuple[Any, ...]]:
@@ -301,6 +305,10 @@ def _print_held_back(home: settings.Home, console: Console) -> None:
         console.print(f"  new columns: {file}: {new_columns}; kept, read by nothing", highlight=False, soft_wrap=True)
     for table, term, reason in _rows(home, REFUSED_TERMS):
         console.print(f"  term refused: {table}, {term}: {reason}", highlight=False, soft_wrap=True)
+    for errors, warnings in _rows(home, DECK_FINDINGS):
+        if errors or warnings:
+            told = " and ".join(counted(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n)
+            console.print(f"  {told} in the carriers' decks: `tollgate decks` lists them", highlight=False)
 
 
 def print_quarantine(home: settings.Home, console: Console, feeds: list[str], limit: int) -> None:
@@ -343,7 +351,8 @@ def stay(count: int) -> str:
     return f"{count:,} {'stays' if count == 1 else 'stay'}"
 
 
-def _minor_units(home: settings.Home) -> dict[str, int]:
+def minor_units(home: settings.Home) -> dict[str, int]:
+    """Decimals of the minor unit of each currency."""
     return dict(_rows(home, MINOR_UNITS))
 
 

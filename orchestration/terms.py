@@ -33,7 +33,10 @@ def hand_to_dbt() -> None:
     copy = settings.PROJECT_DIR / "target" / "terms" / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     copy.mkdir(parents=True, exist_ok=True)
     for file in DEMO_TERMS.glob("*.csv"):
-        shutil.copy2(folder / file.name, copy / file.name)
+        # At one blow: another dbt may be reading the copy, and must not find half of it.
+        prepared = copy / f".{file.name}.{os.getpid()}"
+        shutil.copy2(folder / file.name, prepared)
+        prepared.replace(copy / file.name)
     os.environ["TOLLGATE_TERMS_COPY"] = str(copy.relative_to(settings.PROJECT_DIR))
 
 

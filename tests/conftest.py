@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from orchestration import feeds, file_ledger, ledger, loading
+from orchestration.dbt_run import dbt
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_FILES = PROJECT.parent / "shared" / "data"
@@ -102,18 +102,6 @@ def staged(dbt_project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[P
         return warehouse
 
     return stage
-
-
-def dbt(folder: Path, command: str, *options: str, manifest: object = None) -> dbtRunnerResult:
-    """One command of dbt in this process; whatever it writes goes into `folder`."""
-    places = {
-        "--project-dir": PROJECT,
-        "--profiles-dir": PROJECT,
-        "--target-path": folder / "target",
-        "--log-path": folder / "logs",
-    }
-    arguments = [str(part) for place in places.items() for part in place]
-    return dbtRunner(manifest=manifest).invoke(["--quiet", command, *arguments, *options])
 
 
 def check(offenders: Iterable[str], rule: str) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 import duckdb
 import openpyxl
 import pytest
-from conftest import REAL_FILES, dbt, needs_real_files
+from conftest import REAL_FILES, needs_real_files
+
+from orchestration.dbt_run import dbt
 
 # Where each real file lands and under which name: carrier, currency and first day stand in it.
 LANDED = {

@@ -38,11 +38,12 @@ import test_feeds_of_switches as switches
 import test_feeds_of_vendor_apis as apis
 import test_feeds_of_vendor_reports as reports
 import xlwt
-from conftest import PROJECT, REAL_FILES, dbt
+from conftest import PROJECT, REAL_FILES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from orchestration import feeds, file_ledger, loading
+from orchestration.dbt_run import dbt
 from orchestration.feeds import ANY, RECORDS, Column, Feed, readers, snake_case
 from orchestration.feeds.unpacking import Body, Part, UnreadableFile
 

@@ -12,9 +12,10 @@ from math import ceil
 
 import duckdb
 import pytest
-from conftest import dbt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from orchestration.dbt_run import dbt
 
 MODES = ["half_up", "half_even", "up", "down"]
 EXACT = "DECIMAL(38,12)"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import sqlglot
-from conftest import check, dbt
+from conftest import check
 from dbt.context import providers
 from sqlglot import expressions as exp
+
+from orchestration.dbt_run import dbt
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "macros" / "engine"

@@ -1,9 +1,9 @@
 """dbt's unit tests: each rule of the models on a few invented rows. They prove the models, not a month."""
 
 import duckdb
-from conftest import dbt
 
 from orchestration import file_ledger, ledger
+from orchestration.dbt_run import dbt
 
 
 def test_every_worked_example_of_a_rule_holds(tmp_path, monkeypatch):

@@ -85,6 +85,11 @@
 {% macro default__add_days(start_date, days) -%} ({{ start_date }} + {{ days }}) {%- endmacro %}
 {% macro spark__add_days(start_date, days) -%} date_add({{ start_date }}, {{ days }}) {%- endmacro %}
 
+{# Whole days from one date to another; negative where the second one is earlier. #}
+{% macro days_between(first_date, last_date) -%} {{ adapter.dispatch('days_between')(first_date, last_date) }} {%- endmacro %}
+{% macro default__days_between(first_date, last_date) -%} cast({{ last_date }} - {{ first_date }} as integer) {%- endmacro %}
+{% macro spark__days_between(first_date, last_date) -%} (unix_date({{ last_date }}) - unix_date({{ first_date }})) {%- endmacro %}
+
 {# First day of the month of a date, as a date. #}
 {% macro month_of(day) -%} cast(date_trunc('month', {{ day }}) as date) {%- endmacro %}
 

@@ -31,6 +31,7 @@ agreements_resolved as (
         event_rounding_decimals,
         line_rounding_decimals,
         payment_days,
+        increase_notice_days,
         tax_ratio,
         valid_from_date,
         valid_until_date,

@@ -5,43 +5,11 @@
 -- that is later.
 with
 
--- A code whose rate cannot be read still says that the shorter codes do not apply: its events are unrated
--- with a reason, instead of being rated by their neighbour.
-deck_rows as (
-
-    select
-        *,
-        refusal_reason is not null as is_refused
-    from {{ ref('int_deck_rows_collected') }}
-    where
-        refusal_reason is null
-        or refusal_reason not in (
-            'deck_kind_unknown', 'effective_date_unreadable', 'received_at_unreadable', 'dial_code_unreadable'
-        )
-
-),
-
-agreements as (
-
-    select * from {{ ref('stg_terms__agreements') }}
-    where party_role = 'carrier' and refusal_reason is null
-
-),
-
+-- A code whose rate cannot be read is here too: its events are unrated with a reason, instead of being rated
+-- by their neighbour.
 deck_rows_timed as (
 
-    select
-        deck_rows.*,
-        greatest(
-            {{ to_instant('deck_rows.effective_date', "coalesce(agreements.time_zone, 'UTC')") }},
-            deck_rows.received_at
-        ) as applies_from_at
-    from deck_rows
-    left join agreements
-        on
-            deck_rows.carrier_id = agreements.party_id
-            and deck_rows.effective_date >= agreements.valid_from_date
-            and deck_rows.effective_date < agreements.valid_until_date
+    select * from {{ ref('int_deck_rows_timed') }}
 
 ),
 
@@ -85,9 +53,7 @@ deck_rows_in_force as (
 -- Of the same price twice in one file the last one counts, of those that can be read.
 prices as (
 
-    select
-        *,
-        feed || ':' || file_id || ':' || cast(record_number as string) as rate_row_id
+    select *
     from deck_rows_in_force
     qualify row_number() over (
         partition by
@@ -214,6 +180,7 @@ rates_resolved as (
         prices.service,
         prices.direction,
         prices.deck_version,
+        prices.deck_kind,
         prices.dial_code,
         md5(lower(prices.destination_name)) as destination_id,
         prices.destination_name,

@@ -1,4 +1,8 @@
--- One row per deck row of every feed that settles (dbt_project.yml lists them), readable or refused.
+-- One row per deck row of every feed that settles (dbt_project.yml lists them), readable or refused. Only the
+-- native feed says when a deck was received; the others are taken to be in time. Only feeds with a remark on
+-- each row say that a code is new.
+{% set with_remarks = ['native', 'twt_change_notice', 'twt_offer'] %}
+
 {% for feed in var('feeds')['rate_decks'] %}
     select
         feed,
@@ -23,6 +27,8 @@
         until_minute,
         from_quantity,
         is_closed,
+        {{ 'is_new' if feed in with_remarks else 'false as is_new' }},
+        {{ 'true' if feed == 'native' else 'false' }} as is_receipt_stated,
         effective_date,
         received_at,
         loaded_at,

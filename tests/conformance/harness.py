@@ -22,9 +22,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-from conftest import dbt
 
 from orchestration import feeds, file_ledger, ledger, loading, settings, terms
+from orchestration.dbt_run import dbt, succeeded
 
 CASES = Path(__file__).parent / "cases.jsonl"
 CALL_FAMILIES = ("rating", "duration")
@@ -269,12 +269,9 @@ def _run_models(home: settings.Home, target: Path, query: str) -> list[dict]:
                 raise BadCase("; ".join(load.messages))
     terms.hand_to_dbt()
     selected = ("--select", "+int_events_rated", "--indirect-selection", "cautious")
-    built = dbt(target, "build", *selected, "--exclude-resource-type", "unit_test")
-    if not built.success:
-        failed = [result for result in built.result or [] if result.status in ("error", "fail")]
-        raise built.exception or RuntimeError("\n".join(f"{result.node.name}: {result.message}" for result in failed))
+    succeeded(dbt(target, "build", *selected, "--exclude-resource-type", "unit_test"))
     with redirect_stdout(None):  # dbt would print it
-        compiled = dbt(target, "compile", "--inline", query).result.results[0].node.compiled_code
+        compiled = succeeded(dbt(target, "compile", "--inline", query)).result.results[0].node.compiled_code
     with duckdb.connect(str(home.warehouse)) as connection:
         found = connection.execute(compiled)
         names = [column[0] for column in found.description]

@@ -34,6 +34,7 @@ deck_rows_read as (
         {{ required_dial_code('deck_rows.codes') }} as dial_code,
         trim(deck_rows.destination) as destination_name,
         {{ closes_code('deck_rows.comment') }} as is_closed,
+        {{ opens_code('deck_rows.comment') }} as is_new,
         upper(deck_rows.rate_currency) as rate_currency,
         'second' as rate_unit,
         deck_rows.rate as rate_text,

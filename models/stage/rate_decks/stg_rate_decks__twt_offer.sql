@@ -37,6 +37,7 @@ deck_rows_read as (
         {{ required_dial_code('deck_rows.code') }} as dial_code,
         trim(deck_rows.destinations) as destination_name,
         {{ closes_code('deck_rows.comment') }} as is_closed,
+        {{ opens_code('deck_rows.comment') }} as is_new,
         upper(deck_rows.rate_currency) as rate_currency,
         'second' as rate_unit,
         deck_rows.peak as rate_text,

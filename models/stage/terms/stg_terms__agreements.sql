@@ -18,13 +18,15 @@ agreements as (
         {{ parse_whole_number('event_rounding_decimals') }} as event_rounding_decimals,
         {{ parse_whole_number('line_rounding_decimals') }} as line_rounding_decimals,
         coalesce({{ parse_whole_number('payment_days') }}, 30) as payment_days,
+        {{ parse_whole_number('increase_notice_days') }} as increase_notice_days,
         coalesce(try_cast(tax_ratio as decimal(9, 6)), 0) as tax_ratio,
         try_cast(valid_from_date as date) as valid_from_date,
         coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
         valid_until_date as valid_until_text,
         tax_ratio as tax_ratio_text,
         event_rounding_decimals as event_rounding_text,
-        payment_days as payment_days_text
+        payment_days as payment_days_text,
+        increase_notice_days as increase_notice_text
     from {{ ref('agreements') }}
 
 ),
@@ -67,6 +69,8 @@ select
             then 'rounding_decimals_unreadable'
         when payment_days_text is not null and {{ parse_whole_number('payment_days_text') }} is null
             then 'payment_days_unreadable'
+        when increase_notice_text is not null and increase_notice_days is null
+            then 'increase_notice_days_unreadable'
         when tax_ratio_text is not null and try_cast(tax_ratio_text as decimal(9, 6)) is null
             then 'tax_ratio_unreadable'
         when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
@@ -78,6 +82,7 @@ select
     event_rounding_decimals,
     line_rounding_decimals,
     payment_days,
+    increase_notice_days,
     tax_ratio,
     valid_from_date,
     valid_until_date
