@@ -81,7 +81,7 @@ IN_FORCE = """
     where days.copy = '' or (new.service, new.direction) not in (select (service, direction) from full_decks)
 """
 RATINGS = """
-    select rated.event_id, rated.service, rated.direction, rated.destination_name, rated.dial_code,
+    select rated.event_id, rated.service, rated.direction, rated.destination_name, decks.dial_code,
         rated.rating_status, rated.unrated_reason, rated.billed_quantity, rated.rated_cost_amount as cost,
         rated.rated_cost_currency as currency,
         row(decks.rate_amount, decks.rate_per_quantity, decks.rate_currency, decks.rate_unit) as price
@@ -90,7 +90,7 @@ RATINGS = """
 # On the clock of the carrier's agreement, as all its days are.
 MONTHS = """
     create table scratch.what_if.months as
-    select distinct records.feed, records.source_event_id,
+    select distinct records.event_id,
         cast(date_trunc(
             'month', records.started_at at time zone 'UTC' at time zone coalesce(agreements.time_zone, 'UTC')
         ) as date) as month
@@ -104,7 +104,7 @@ MONTHS = """
 EVENTS = """
     create table scratch.stage.int_events_collected as
     select * from tollgate.stage.int_events_collected
-    semi join (from scratch.what_if.months where month = cast($month as date)) using (feed, source_event_id)
+    semi join (from scratch.what_if.months where month = cast($month as date)) using (event_id)
 """
 LINES = """
     select service, direction, after.destination_name, after.dial_code, after.currency, count(*),

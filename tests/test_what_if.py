@@ -150,7 +150,11 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
     [(code, name, rate)] = query(
         demo,
         """
-        select dial_code, destination_name, rate_amount from rate.int_events_rated
+        select dial_code, destination_name, rate_amount
+        from (
+            select rated.*, decks.dial_code
+            from rate.int_events_rated as rated join rate.int_rate_decks_resolved as decks using (deck_row_id)
+        )
         where carrier_id = 'ponte-wholesale' and rating_status = 'rated' and carrier_local_date between '2026-10-01'
             and '2026-10-31'
         group by all order by count(*) desc, dial_code limit 1
@@ -164,8 +168,10 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
     seconds = query(
         demo,
         f"""
-        select billed_quantity from rate.int_events_rated where dial_code = '{code}' and rating_status = 'rated'
-            and carrier_id = 'ponte-wholesale' and carrier_local_date between '2026-10-01' and '2026-10-31'
+        select billed_quantity from rate.int_events_rated
+        where
+            deck_row_id in (select deck_row_id from rate.int_rate_decks_resolved where dial_code = '{code}')
+            and rating_status = 'rated' and carrier_id = 'ponte-wholesale' and carrier_local_date between '2026-10-01' and '2026-10-31'
         """,
     )
     # The agreement rounds each call to five decimals.
@@ -294,7 +300,7 @@ def test_a_question_does_not_get_in_the_way_of_a_run(demo, tmp_path):
             command, capture_output=True, text=True, env=os.environ | {"TOLLGATE_HOME": str(demo.root)}
         )
     assert told.returncode == 1 and "another run holds the warehouse" in told.stderr
-    assert not list(Path(tempfile.gettempdir()).glob("tollgate-what-if-*"))
+    assert not list(tmp_path.glob("tollgate-what-if-*"))
 
 
 # --- a month in which the decks change ------------------------------------------------------------------------------
