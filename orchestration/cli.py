@@ -22,7 +22,7 @@ import duckdb
 from rich.console import Console
 
 from orchestration import settings, terms
-from orchestration.lock import WarehouseBusy, only_run
+from orchestration.lock import WarehouseBusy, no_run, only_run
 
 PROCESS_TAG = "tollgate/process"
 """Tag of a run in Dagster's history: the process that does it, for a run that the command line started."""
@@ -111,6 +111,33 @@ def status() -> None:
     from orchestration import summary
 
     summary.print_status(settings.home(), console)
+
+
+@main.command()
+@click.argument("event")
+@click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON.")
+@click.option("--mask", is_flag=True, help="Hide the last four digits of numbers.")
+def explain(event: str, wants_json: bool, mask: bool) -> None:
+    """Say why EVENT costs what it costs: every figure, down to deck, row, agreement and terms.
+
+    EVENT is an id as in rate.int_events_rated (native:ev-1), or the source's own key alone (ev-1).
+    """
+    from orchestration import explain
+
+    home = settings.home()
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    with _alone(home, is_reading=True):
+        try:
+            explanation = explain.explain_event(home.warehouse, event, mask)
+        except explain.NotExplained as reason:
+            _stop(str(reason))
+    if wants_json:
+        click.echo(explain.as_json(explanation))
+    else:
+        explain.print_explanation(explanation, console)
+    if explanation.defects:
+        raise SystemExit(1)
 
 
 @main.command()
@@ -240,11 +267,11 @@ def _end_the_dead(instance: "dg.DagsterInstance") -> None:
 
 
 @contextmanager
-def _alone(home: settings.Home) -> Iterator[None]:
+def _alone(home: settings.Home, is_reading: bool = False) -> Iterator[None]:
     """Nobody else works on the warehouse; a second run would fail in the middle, so it does not begin."""
     try:
-        with only_run(home):
-            duckdb.connect(str(home.warehouse)).close()
+        with no_run(home) if is_reading else only_run(home):
+            duckdb.connect(str(home.warehouse), read_only=is_reading).close()
             yield
     except WarehouseBusy as error:
         click.echo(f"tollgate: {error}", err=True)
