@@ -2,8 +2,8 @@
 
 Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
 
-Exit codes: 0 done; 1 the run failed or the gate held the publication back; 2 the call or the set-up is
-wrong; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the run failed, the gate held the publication back or an explanation contradicts the warehouse;
+2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
 """
 
 import os

@@ -219,6 +219,11 @@ PRICED_STRETCHES = """
     join again.parts_priced as others on others.part = 'other ' || stretch_number
     order by stretch_number
 """
+# Goes on where the steps of int_events_rated end: what the rating is made of, and the rating itself.
+COSTS = """
+    select costs_divided.*, events_rated as rating
+    from costs_divided join events_rated using (event_id)
+"""
 # Goes on where the steps of int_allowances_used end.
 USED_BEFORE = """
     select earlier_quantity, (
@@ -371,21 +376,25 @@ class _RatedAgain:
             "create table again.int_events_affected as select unnest($ids) as event_id, 'asked for' as cause",
             {"ids": list(event_ids)},
         )
-        self._copy(_relation("int_events_rated"))
-        connection.execute(f"create table again.costs as {self.up_to('int_events_rated')} select * from costs_divided")
+        rated = _relation("int_events_rated")
+        self.code[rated] = self._code_of_copy(rated)
+        connection.execute(f"create table again.costs as {self.up_to('int_events_rated')} {COSTS}")
+
+    def _code_of_copy(self, relation: str) -> str:
+        """The SQL of a model, reading copies of what depends on the events; the same where nothing does."""
+        code = self.code[relation]
+        for other in self.code:
+            if other != relation and other in code:
+                code = code.replace(other, self._copy(other))
+        return code
 
     def _copy(self, relation: str) -> str:
-        """Where the chosen events are in place of all: a copy of the table, or itself where no event is in it."""
+        """The table where the chosen events are in place of all, made at first use; itself where no event is in it."""
         if relation not in self.copies:
-            self.copies[relation] = relation
-            code = self.code.get(relation, "")
-            for other in self.code:
-                if other != relation and other in code:
-                    code = code.replace(other, self._copy(other))
-            if code != self.code.get(relation, ""):
-                self.code[relation], name = code, relation.split(".")[-1]
-                self.copies[relation] = f"again.{name}"
-                self.connection.execute(f"create table again.{name} as {code}")
+            self.copies[relation], code = relation, self._code_of_copy(relation)
+            if code != self.code[relation]:
+                self.code[relation], self.copies[relation] = code, f"again.{relation.split('.')[-1]}"
+                self.connection.execute(f"create table {self.copies[relation]} as {code}")
         return self.copies[relation]
 
     def up_to(self, model: str, **instead: str) -> str:
@@ -414,7 +423,7 @@ class _Event:
         self.again = _RatedAgain(connection, {event_id, *(other["event_id"] for other in sharing)})
         self.event = self.row(EVENT, event_id=event_id)
         self.cost = self.row("select * from again.costs where event_id = $event_id", event_id=event_id)
-        self.rating = self.row("select * from again.int_events_rated where event_id = $event_id", event_id=event_id)
+        self.rating: Row = self.cost["rating"]
         key = {name: self.cost[name] for name in ("agreement_id", "service", "direction")}
         self.terms = next(iter(self.rows(TERMS, **key)), None)
         self.currency = self.cost["agreement_currency"]

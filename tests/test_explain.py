@@ -293,12 +293,12 @@ def test_a_call_over_midnight_with_steps_is_shown_stretch_by_stretch(home):
         == "The longest code in force is 33: deck C1, records 1, 2, 3 of rate_decks/native/charlie-1.csv."
     )
     clock, own = "on the agreement's clock", "the deck's own increments"
+    night = "every day 00:00-08:00"
     assert said["quantity"][1:] == [
         f"From 0 s on, Mon 2026-10-12 23:59:15 {clock}, record 1 counts (every day 08:00-24:00; {own}), "
         "billed: 5 x 10 = 50 s.",
-        f"From 50 s on, Tue 2026-10-13 00:00:05 {clock}, record 2 counts (every day 00:00-08:00; {own}), "
-        "billed: 1 x 10 = 10 s.",
-        f"From 60 s on, Tue 2026-10-13 00:00:15 {clock}, record 3 counts (every day 00:00-08:00, from second 60; {own}), "
+        f"From 50 s on, Tue 2026-10-13 00:00:05 {clock}, record 2 counts ({night}; {own}), billed: 1 x 10 = 10 s.",
+        f"From 60 s on, Tue 2026-10-13 00:00:15 {clock}, record 3 counts ({night}, from second 60; {own}), "
         "billed: 4 x 10 = 40 s.",
         "Together: 50 + 10 + 40 = 100 s.",
     ]
