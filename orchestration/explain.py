@@ -162,7 +162,7 @@ CODES = f"""
 CODE_FACTS = (
     "dial_code", "destination_name", "file", "deck_version", "deck_kind", "rate_amount", "rate_currency",
     "rate_per_quantity", "rate_unit", "connect_fee_amount", "minimum_quantity", "increment_quantity", "maximum_amount",
-    "refusal_reason", "is_late", "effective_date", "received_at", "applies_from_at",
+    "refusal_reason", "is_closed", "is_late", "effective_date", "received_at", "applies_from_at",
 )  # fmt: skip
 CODE_STATES = ("in force", "closed", "not yet", "ended", "replaced", "refused")
 # A code with one price is one stretch. Each stretch is priced as a whole, and its first and one other increment alone.
@@ -643,7 +643,7 @@ class _Event:
             f"{_instant(code[name])} UTC" if code[name] else ""
             for name in ("applies_from_at", "applies_until_at", "received_at")
         )
-        price = "no readable price"
+        price = "closes the code" if code["is_closed"] else "no readable price"
         if len(code["record_numbers"]) > 1:
             price = f"{len(code['record_numbers'])} prices, for time bands or steps"
         elif code["rate_amount"] is not None:
@@ -653,9 +653,9 @@ class _Event:
                 price += f" and {_plain(code['connect_fee_amount'])} to connect"
         state = {
             "in force": f"in force since {begins}" + (f", until {ends}" if ends else ""),
-            "closed": f"closes the code from {begins}, so that the next shorter one counts",
+            "closed": f"in force since {begins}, so that the next shorter code counts",
             "not yet": f"not yet in force: from {begins} on",
-            "ended": f"ended {ends}, in force since {begins}",
+            "ended": f"no longer in force: from {begins} until {ends}",
             "replaced": "replaced by another row or deck for the same day",
             "refused": "never counts",
         }[code["state"]]
@@ -665,7 +665,7 @@ class _Event:
             state += f"; cannot be read: {code['refusal_reason']}"
         return (
             f"{code['dial_code'] or 'every destination'}, {code['destination_name'] or 'no name'}: "
-            f"{'' if code['state'] == 'closed' else f'{price}; '}{state} "
+            f"{price}; {state} "
             f"({code['deck_kind']} deck {code['deck_version']}, effective {code['effective_date'] or '?'}, "
             f"received {received}, {_records(code)} of {code['file']})"
         )
@@ -816,7 +816,9 @@ class _Event:
                 words.append(_plain(price) if count == 1 else f"{count} x {_plain(price)}")
                 total += count * price
         self._hold(" + ".join(words), total, usage)
-        return [*sentences, f"{place}: {' + '.join(words)} = {self._money(usage)}."]
+        if len(words) > 1 or stretch["increment_count"] > 1:
+            sentences.append(f"{place}: {' + '.join(words)} = {self._money(usage)}.")
+        return sentences
 
     def _tell_why_unrated(self, facts: Row) -> None:
         reason = self.rating["unrated_reason"]
@@ -826,7 +828,7 @@ class _Event:
             reached = sum((stretch["billed_quantity"] for stretch in self.stretches), Decimal(0))
             at = self._clock(reached)
             sentences.append(
-                f"None counts after {self._quantity(reached)}, {at:%a} {_instant(at)} on the agreement's clock."
+                f"No price counts from {self._quantity(reached)} on, {at:%a} {_instant(at)} on the agreement's clock."
             )
         keys = [row["column_name"] for row in self.rows(GROUP_KEYS)]
         alike = " and ".join(f"usage.{key} is not distinct from events.{key}" for key in keys)
@@ -886,8 +888,11 @@ def _unit(unit: str, quantity: Decimal | int = 0) -> str:
 
 
 def _records(code: Row) -> str:
-    numbers = code["record_numbers"]
-    return f"record {numbers[0]}" if len(numbers) == 1 else f"records {', '.join(map(str, numbers))}"
+    first, *others = numbers = code["record_numbers"]
+    if not others:
+        return f"record {first}"
+    in_a_row = numbers == list(range(first, others[-1] + 1))
+    return f"records {first} to {others[-1]}" if in_a_row else f"records {', '.join(map(str, numbers))}"
 
 
 def _band(stretch: Row) -> str:

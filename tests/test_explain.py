@@ -290,7 +290,7 @@ def test_a_call_over_midnight_with_steps_is_shown_stretch_by_stretch(home):
     )
     assert (
         said["price"][-1]
-        == "The longest code in force is 33: deck C1, records 1, 2, 3 of rate_decks/native/charlie-1.csv."
+        == "The longest code in force is 33: deck C1, records 1 to 3 of rate_decks/native/charlie-1.csv."
     )
     clock, own = "on the agreement's clock", "the deck's own increments"
     night = "every day 00:00-08:00"
