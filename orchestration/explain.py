@@ -475,7 +475,7 @@ class _Event:
             return digits
         if "@" in digits:
             return f"****@{digits.rpartition('@')[2]}"
-        return digits[: max(len(number) - 4, 0)].ljust(len(digits), "*")
+        return digits[: max(len(number) - 4, 0)].ljust(len(digits), "*") if digits.isdigit() else digits
 
     def _clock(self, seconds: Decimal = Decimal(0)) -> datetime:
         """The agreement's clock so many seconds after the start."""
