@@ -2,8 +2,8 @@
 
 Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
 
-Exit codes: 0 done; 1 the run failed or the gate held the publication back; 2 the call or the set-up is
-wrong; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the run failed, the gate held the publication back or an explanation contradicts the warehouse;
+2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
 """
 
 import os
@@ -22,7 +22,7 @@ import duckdb
 from rich.console import Console
 
 from orchestration import settings, terms
-from orchestration.lock import WarehouseBusy, only_run
+from orchestration.lock import WarehouseBusy, no_run, only_run
 
 PROCESS_TAG = "tollgate/process"
 """Tag of a run in Dagster's history: the process that does it, for a run that the command line started."""
@@ -185,6 +185,33 @@ def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit
 
 
 @main.command()
+@click.argument("event")
+@click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON.")
+@click.option("--mask", is_flag=True, help="Hide the last four digits of numbers.")
+def explain(event: str, wants_json: bool, mask: bool) -> None:
+    """Say why EVENT costs what it costs: every figure, down to deck, row, agreement and terms.
+
+    EVENT is an id as in rate.int_events_rated (native:ev-1), or the source's own key alone (ev-1).
+    """
+    from orchestration import explain
+
+    home = settings.home()
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    with _alone(home, is_reading=True):
+        try:
+            explanation = explain.explain_event(home.warehouse, event, mask)
+        except explain.NotExplained as reason:
+            _stop(str(reason))
+    if wants_json:
+        click.echo(explain.as_json(explanation))
+    else:
+        explain.print_explanation(explanation, console)
+    if explanation.defects:
+        raise SystemExit(1)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the web page, on this machine only.")
 def ui(port: int) -> None:
     """Open Dagster: the graph of the pipeline, its runs, checks, schedule and sensor."""
@@ -311,11 +338,11 @@ def _end_the_dead(instance: "dg.DagsterInstance") -> None:
 
 
 @contextmanager
-def _alone(home: settings.Home) -> Iterator[None]:
+def _alone(home: settings.Home, is_reading: bool = False) -> Iterator[None]:
     """Nobody else works on the warehouse; a second run would fail in the middle, so it does not begin."""
     try:
-        with only_run(home):
-            duckdb.connect(str(home.warehouse)).close()
+        with no_run(home) if is_reading else only_run(home):
+            duckdb.connect(str(home.warehouse), read_only=is_reading).close()
             yield
     except WarehouseBusy as error:
         _fail(str(error))

@@ -1,4 +1,4 @@
-"""One run at a time: who works on a warehouse holds its lock from the first step to the last.
+"""One run at a time: who works on a warehouse holds its lock from the first step to the last. Readers share it.
 
 Belongs here: the lock. Does not belong here: what a run does. DuckDB itself refuses a second writer, but only while the
 first has the file open; between two steps of a run another one would slip in and fail in the middle.
@@ -31,13 +31,13 @@ def only_run(home: Home, wait_seconds: float = 0, tell: Callable[[str], None] = 
     Within one process it may be taken again. Raises WarehouseBusy after `wait_seconds`; `tell` is called once
     before waiting begins.
     """
-    path = home.warehouse.with_suffix(".lock")
+    path = _path(home)
     if path in _held:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
-        _acquire(lock, path, wait_seconds, tell)
+        _acquire(lock, path, fcntl.LOCK_EX, wait_seconds, tell)
         _held.add(path)
         lock.truncate(0)
         lock.write(json.dumps({"pid": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}))
@@ -49,11 +49,29 @@ def only_run(home: Home, wait_seconds: float = 0, tell: Callable[[str], None] = 
             _held.discard(path)
 
 
-def _acquire(lock: IO[str], path: Path, wait_seconds: float, tell: Callable[[str], None]) -> None:
+@contextmanager
+def no_run(home: Home) -> Iterator[None]:
+    """No run begins meanwhile, so that what is read belongs together. Readers do not mind one another.
+
+    Raises WarehouseBusy where a run is under way: between two of its steps the file is free, and half done.
+    """
+    path = _path(home)
+    with path.open("a+") as lock:
+        _acquire(lock, path, fcntl.LOCK_SH)
+        yield
+
+
+def _path(home: Home) -> Path:
+    return home.warehouse.with_suffix(".lock")
+
+
+def _acquire(
+    lock: IO[str], path: Path, kind: int, wait_seconds: float = 0, tell: Callable[[str], None] = lambda message: None
+) -> None:
     give_up_at, told = time.monotonic() + wait_seconds, False
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             message = f"another run holds the warehouse ({_holder(path)})"

@@ -24,7 +24,7 @@ import pytest
 
 from orchestration import feeds
 from orchestration.ingest import ingest_assets
-from orchestration.lock import WarehouseBusy, only_run
+from orchestration.lock import WarehouseBusy, no_run, only_run
 from orchestration.resources import Warehouse
 from orchestration.settings import Home, prepare_environment
 
@@ -100,6 +100,22 @@ def test_a_second_process_is_told_at_once_who_holds_the_warehouse_and_since_when
         assert said and int(said["pid"]) == other.process.pid
         since = datetime.fromisoformat(said["since"]).replace(tzinfo=UTC)
         assert timedelta(seconds=-1) < datetime.now(UTC) - since < timedelta(minutes=1)
+
+
+def test_nobody_reads_between_the_steps_of_a_run(home):
+    with holder(home) as other, pytest.raises(WarehouseBusy) as refused, no_run(home):
+        pass
+    said = BUSY.fullmatch(str(refused.value))
+    assert said and int(said["pid"]) == other.process.pid
+
+
+def test_readers_do_not_mind_one_another_but_no_run_begins_while_they_read(home):
+    with only_run(home):
+        pass
+    with no_run(home), no_run(home), pytest.raises(WarehouseBusy), only_run(home):
+        pass
+    with only_run(home):
+        pass
 
 
 def test_who_waits_is_told_once_and_goes_on_when_the_other_is_done(home):

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
