@@ -170,7 +170,8 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
         select billed_quantity from rate.int_events_rated
         where
             deck_row_id in (select deck_row_id from rate.int_rate_decks_resolved where dial_code = '{code}')
-            and rating_status = 'rated' and carrier_id = 'ponte-wholesale' and carrier_local_date between '2026-10-01' and '2026-10-31'
+            and rating_status = 'rated' and carrier_id = 'ponte-wholesale'
+            and carrier_local_date between '2026-10-01' and '2026-10-31'
         """,
     )
     # The agreement rounds each call to five decimals.
