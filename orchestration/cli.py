@@ -364,10 +364,12 @@ def _reading(home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _check_carrier(warehouse: duckdb.DuckDBPyConnection, carrier: str) -> None:
-    rows = warehouse.execute(
-        "select distinct party_id from stage.stg_terms__parties where is_carrier and party_id is not null order by 1"
-    ).fetchall()
-    known = [name for (name,) in rows]
+    from orchestration import deck_findings
+
+    try:
+        known = deck_findings.carriers(warehouse)
+    except duckdb.CatalogException:
+        _stop("no run has read the terms yet: run `tollgate run`")
     if carrier not in known:
         _stop(f"{carrier!r} is no carrier of the terms; they know {', '.join(known)}")
 

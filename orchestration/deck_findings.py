@@ -155,6 +155,14 @@ ASKED_FOR = f"""
 """
 
 
+def carriers(warehouse: duckdb.DuckDBPyConnection) -> list[str]:
+    """Whose decks there may be: the carriers of the terms."""
+    rows = warehouse.execute(
+        "select distinct party_id from stage.stg_terms__parties where is_carrier and party_id is not null order by 1"
+    )
+    return [carrier for (carrier,) in rows.fetchall()]
+
+
 def read(
     warehouse: duckdb.DuckDBPyConnection, limit: int, carrier: str | None = None, files: list[str] | None = None
 ) -> list[Finding]:

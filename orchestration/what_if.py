@@ -30,17 +30,14 @@ SHOWN = 20
 # These stand in the scratch warehouse as tables with copied rows; what is built from them is the models' own work.
 GIVEN = ("int_events_collected", "int_deck_rows_collected", "path:models/stage/usage", "path:models/stage/rate_decks")
 
-# Without the rows that price nothing, whatever the file says else (as in int_deck_rows_timed).
-IS_USABLE = """(refusal_reason is null or refusal_reason not in (
-    'deck_kind_unknown', 'effective_date_unreadable', 'received_at_unreadable', 'dial_code_unreadable'))"""
 # What of the file is left when all of it has taken effect: rows before its last full deck are replaced by that, and
 # of a code that it prices on several days the last one counts.
-LAST_WORDS = f"""
+LAST_WORDS = """
     create or replace table what_if.last_words as
     with usable as (
         select *,
             max(effective_date) filter (where deck_kind = 'full') over (partition by service, direction) as full_date
-        from what_if.deck_rows where is_new_deck and {IS_USABLE}
+        from what_if.deck_rows where is_new_deck and is_usable
     )
     select * exclude (full_date) from usable
     where full_date is null or effective_date >= full_date
@@ -48,7 +45,7 @@ LAST_WORDS = f"""
 """
 # It counts from the first day of the month. A full deck that begins inside the month ends the price of every code, so
 # an amendment is said again with each of them.
-DAYS = f"""
+DAYS = """
     create or replace table what_if.days as
     select cast($first_day as date) as effective_date, cast($first_day as date) - interval 2 day as received_at,
         '' as copy
@@ -56,7 +53,7 @@ DAYS = f"""
     select effective_date, received_at, ' ' || row_number() over (order by effective_date, received_at) as copy
     from (
         select distinct effective_date, received_at from what_if.deck_rows
-        where not is_new_deck and deck_kind = 'full' and {IS_USABLE} and effective_date < cast($next_first_day as date)
+        where not is_new_deck and deck_kind = 'full' and is_usable and effective_date < cast($next_first_day as date)
             and (effective_date >= cast($first_day as date)
                 or received_at >= cast($first_day as date) - interval 1 day)
     )
@@ -131,10 +128,10 @@ CHANGES = """
     group by all
     order by becomes desc, event_count desc, reason, service, direction, dial_code
 """
-NEW_DECKS = f"""
+NEW_DECKS = """
     select service, direction, deck_kind, deck_version, count(*), min(effective_date), max(effective_date),
         case when bool_and(is_receipt_stated) then max(received_at) end
-    from what_if.deck_rows where is_new_deck and {IS_USABLE}
+    from what_if.deck_rows where is_new_deck and is_usable
     group by service, direction, deck_kind, deck_version order by service, direction, min(effective_date), deck_kind
 """
 QUARANTINED = "select line_number, message from ingest.quarantine order by line_number, record_number"
@@ -254,9 +251,7 @@ def ask(
             terms.hand_to_dbt()
             scratch.copy_decks(home)
         tell("reading terms and decks")
-        scratch.build(
-            "resource_type:seed", "+int_deck_rows_collected", "+int_agreements_resolved", "stg_terms__parties"
-        )
+        scratch.build("resource_type:seed", "+int_deck_rows_timed", "stg_terms__parties")
         carrier = scratch.carrier(carrier, deck.name)
         scratch.take_deck_rows(carrier)
         tell("copying the month")
@@ -271,7 +266,7 @@ def ask(
         scratch.build("int_deck_rows_collected+,+int_events_rated", exclude=GIVEN)
         scratch.keep_ratings("after")
         tell("looking through the new deck")
-        scratch.give_deck_rows("true")
+        scratch.give_deck_rows("not has_landed")
         scratch.build("int_deck_rows_collected+,+int_deck_findings_raised", exclude=GIVEN)
         return scratch.answer(deck.name, carrier, month)
 
@@ -357,8 +352,16 @@ class Scratch:
                 connection.execute(f"update {table} set {column} = {column} || '-what-if'")
 
     def copy_decks(self, home: Home) -> None:
-        """The raw rows of all decks; whose they are, the staging models say."""
+        """The raw rows of all decks; whose they are, the staging models say. Noted is under which ids the file itself
+        has landed."""
         with self.beside(home) as connection:
+            connection.execute(
+                """
+                create table scratch.what_if.landed as
+                select landed.file_id
+                from tollgate.ingest.files as landed join scratch.ingest.files using (kind, feed, content_hash)
+                """
+            )
             for feed in (feed for feed in feeds.declared() if feed.kind == "rate_decks"):
                 table = quote_name(feed.name)
                 columns = connection.execute(
@@ -377,15 +380,14 @@ class Scratch:
     def carrier(self, asked_for: str | None, file_name: str) -> str:
         """The carrier whose deck it is."""
         with self.connect() as connection:
-            known = _column(
-                connection, "select distinct party_id from stage.stg_terms__parties where is_carrier order by 1"
-            )
+            known = deck_findings.carriers(connection)
             rows = dict(
                 connection.execute(
-                    f"""
-                    select coalesce(carrier_id, ''), count(*) filter (where {IS_USABLE})
-                    from stage.int_deck_rows_collected
-                    where file_id in (from ingest.files select file_id) group by 1 order by 1
+                    """
+                    select coalesce(rows.carrier_id, ''), count(usable.rate_row_id)
+                    from stage.int_deck_rows_collected as rows
+                    left join rate.int_deck_rows_timed as usable using (file_id, record_number)
+                    where rows.file_id in (from ingest.files select file_id) group by 1 order by 1
                     """
                 ).fetchall()
             )
@@ -416,8 +418,12 @@ class Scratch:
             connection.execute(
                 """
                 create table what_if.deck_rows as
-                select *, file_id in (from ingest.files select file_id) as is_new_deck
-                from stage.int_deck_rows_collected where carrier_id = ?;
+                select rows.*, rows.file_id in (from ingest.files select file_id) as is_new_deck,
+                    rows.file_id in (from what_if.landed select file_id) as has_landed,
+                    usable.rate_row_id is not null as is_usable
+                from stage.int_deck_rows_collected as rows
+                left join rate.int_deck_rows_timed as usable using (file_id, record_number)
+                where rows.carrier_id = ?
                 """,
                 [carrier],
             )
@@ -484,9 +490,9 @@ class Scratch:
             )
             [several] = _column(
                 connection,
-                f"""
+                """
                 select count(*) from (
-                    select dial_code from what_if.deck_rows where is_new_deck and {IS_USABLE}
+                    select dial_code from what_if.deck_rows where is_new_deck and is_usable
                     group by service, direction, dial_code having count(distinct effective_date) > 1
                 )
                 """,

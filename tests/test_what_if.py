@@ -204,6 +204,8 @@ def test_the_deck_that_is_in_force_already_changes_no_code(demo, dbt_project):
     assert all(line.difference == 0 and line.rates_before == line.rates_after for line in answer.lines)
     assert not answer.changes and not answer.quarantined and not answer.refused
     assert answer.decks[0].received_at is None, "the file does not say when it came"
+    [(found,)] = query(demo, "select count(*) from rate.int_deck_findings_raised where carrier_id = 'ponte-wholesale'")
+    assert answer.finding_counts.total() == found > 0
 
 
 def test_the_command_tells_totals_and_bad_rows_and_leaves_nothing_behind(demo, tmp_path):

@@ -37,17 +37,32 @@ codes_closed as (
 
 ),
 
-full_decks as (
+files_of_full_decks as (
 
     select
         carrier_id,
         service,
         direction,
         applies_from_at,
-        max_by(rate_row_id, received_at) as rate_row_id
+        file_id,
+        min(rate_row_id) as rate_row_id,
+        max(received_at) as received_at,
+        max(loaded_at) as loaded_at
     from deck_rows
     where deck_kind = 'full'
-    group by carrier_id, service, direction, applies_from_at
+    group by carrier_id, service, direction, applies_from_at, file_id
+
+),
+
+-- Of a deck that was corrected for the same day the last file counts.
+full_decks as (
+
+    select *
+    from files_of_full_decks
+    qualify row_number() over (
+        partition by carrier_id, service, direction, applies_from_at
+        order by received_at desc, loaded_at desc, file_id desc
+    ) = 1
 
 ),
 
