@@ -15,6 +15,7 @@ import argparse
 import math
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -23,13 +24,15 @@ from dataclasses import replace
 
 from measured_runs import Run
 from rating_data import Month
-from rating_rounds import Bench, ResultsDiffer, Round, prepared
+from rating_rounds import Bench, ResultsDiffer, prepared
 
 CORES = 2
 MOST_MEBIBYTES = 6 * 1024
 MOST_POWER = 1.1
 BYTES_OF_AN_EVENT = 700  # on the disk while a month is rated: its files and tables, and what the engine lays aside
 SLOWEST_SHOWN = 8
+
+Round = dict[str, Run]
 
 # (0), with the letter of a run, is what dbt takes to begin that run, whatever there is to do.
 RUNS = {
@@ -105,9 +108,9 @@ def compare(given: argparse.Namespace) -> None:
 def one_round(bench: Bench, name: str) -> Round:
     runs: Round = {}
     for comparison in (bench.compare_rating, bench.compare_settling, bench.compare_rivals, bench.compare_deck):
-        new = comparison()
-        tell(f"{name}: " + ", ".join(f"({run}) {taken.seconds:.1f} s" for run, taken in new.items()))
-        runs |= new
+        for run, taken in comparison():
+            tell(f"{name}: ({run}) {taken.seconds:.1f} s")
+            runs[run] = taken
     return runs
 
 
@@ -158,7 +161,7 @@ def grow(given: argparse.Namespace) -> None:
         month = Month(events, given.deck_rows, given.carriers, given.partners)
         with prepared(month, given.sample) as bench:
             shutil.rmtree(bench.full.landing)  # loaded: the disk is needed for what follows
-            rounds[events] = runs = bench.compare_rating()
+            rounds[events] = runs = dict(bench.compare_rating())
         copied, rated = net(runs, "a"), net(runs, "b")
         print(
             f"{events:>13,} events: (a) {copied.seconds:8.2f} s, (b) {rated.seconds:8.2f} s, "
@@ -193,6 +196,7 @@ def main() -> None:
     )
     given = options.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # who stops it leaves no gigabytes behind
     try:
         (grow if given.scaling else compare)(given)
     except ResultsDiffer as error:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -22,7 +23,7 @@ SETTLING = (*RATING, "path:models/attribute", "path:models/reconcile", "path:mod
 DECK = ("+int_rate_decks_resolved",)
 ARRIVALS = ("day", "late")  # how new events come: of the last day, or late and of all days
 
-Round = dict[str, Run]
+Runs = Iterator[tuple[str, Run]]  # each with its name, as it is done
 
 
 class ResultsDiffer(Exception):
@@ -88,57 +89,50 @@ class Bench:
         )
         Month(0, deck_rows, carriers=1).write_decks(landing(self.deck, "rate_decks"), amended=False)
 
-    def compare_rating(self) -> Round:
-        """(b) and (a), and what dbt takes to begin."""
-        return {
-            "0b": self._build(self.empty, RATING),
-            "b": self._build(self.full, RATING),
-            "a": self._copy("stage.int_events_collected", self.full),
-        }
+    def compare_rating(self) -> Runs:
+        """(b) and (a)."""
+        yield "0b", self._build(self.empty, RATING)
+        yield "b", self._build(self.full, RATING)
+        yield "a", self._copy("stage.int_events_collected", self.full)
 
-    def compare_settling(self) -> Round:
+    def compare_settling(self) -> Runs:
         """(c), and the two arrivals of new events, each in copies of the settled warehouse."""
-        runs = {"0c": self._build(self.empty, SETTLING), "c": self._build(self.full, SETTLING)}
+        yield "0c", self._build(self.empty, SETTLING)
+        yield "c", self._build(self.full, SETTLING)
         self._require_equal(self.full, f"read_parquet('{self.rated}')")
         for name, models in (("b", RATING), ("c", SETTLING)):
-            runs[f"i 0{name}"] = self._build(self.empty, models, anew=False)
+            yield f"i 0{name}", self._build(self.empty, models, anew=False)
             for arrival, home in self.more.items():
                 copy_warehouse(self.full, home)
                 measure(load, "usage", home.root)
-                runs[f"i {arrival} {name}"] = self._build(home, models, anew=False)
+                yield f"i {arrival} {name}", self._build(home, models, anew=False)
                 self._require_equal(home, f"read_parquet(['{self.rated}', '{self._rated_of(arrival)}'])")
                 home.warehouse.unlink()
-        return runs
 
-    def compare_rivals(self) -> Round:
+    def compare_rivals(self) -> Runs:
         """(d) and (e); the time of the loop is scaled to the whole month."""
-        in_polars = self._rate_in_polars(self.full, self.folder / "rated again.parquet")
-        sample, rated, decks = (
-            self.folder / "sample.parquet",
-            self.folder / "rated.csv",
-            landing(self.full, "rate_decks"),
-        )
-        in_python = measure(rate_in_python, sample, decks, self.terms, rated)
-        self._require_equal(self.full, f"read_csv('{rated}', all_varchar = true)", self.sampled)
+        yield "d", self._rate_in_polars(self.full, self.folder / "rated again.parquet")
+        sample, rated = self.folder / "sample.parquet", self.folder / "rated.csv"
+        run = measure(rate_in_python, sample, landing(self.full, "rate_decks"), self.terms, rated)
         scale = self.sampled_one_in
-        return {
-            "d": in_polars,
-            "e": Run(in_python.seconds * scale, in_python.cpu_seconds * scale, in_python.mebibytes),
-        }
+        yield "e", replace(run, seconds=run.seconds * scale, cpu_seconds=run.cpu_seconds * scale)
+        self._require_equal(self.full, f"read_csv('{rated}', all_varchar = true)", self.sampled)
 
-    def compare_deck(self) -> Round:
+    def compare_deck(self) -> Runs:
         """(k): a large deck, from its file to the prices in force, and the copy of its rows once they are typed."""
-        begins = self._build(self.empty, DECK)
+        yield "0k", self._build(self.empty, DECK)
         copy_warehouse(self.untouched, self.deck)
         loaded = measure(load, "rate_decks", self.deck.root)
         resolved = self._build(self.deck, DECK)
-        copied = self._copy("stage.int_deck_rows_collected", self.deck)
-        whole = Run(
-            loaded.seconds + resolved.seconds,
-            loaded.cpu_seconds + resolved.cpu_seconds,
-            max(loaded.mebibytes, resolved.mebibytes),
+        yield (
+            "k",
+            Run(
+                loaded.seconds + resolved.seconds,
+                loaded.cpu_seconds + resolved.cpu_seconds,
+                max(loaded.mebibytes, resolved.mebibytes),
+            ),
         )
-        return {"0k": begins, "k copied": copied, "k": whole}
+        yield "k copied", self._copy("stage.int_deck_rows_collected", self.deck)
 
     def _build(self, home: settings.Home, models: tuple[str, ...], *, anew: bool = True) -> Run:
         flags = ("--full-refresh",) if anew else ()
