@@ -1,7 +1,7 @@
 -- One row per event that must be rated again, because a record of it, a price, the terms or its carrier came, went
 -- or changed since the events were last rated, or because it shares an allowance with such an event; a single
 -- row in place of all events where they are rated anew.
-{% set code_lengths = range(15, -1, -1) %}
+{% set code_levels = range(17, -1, -1) %}
 
 with
 
@@ -36,6 +36,7 @@ records as (
         service,
         direction,
         carrier_id,
+        {{ network_number('mcc', 'mnc') }} as network_number,
         case when service = 'email' then 0 else length(destination) end as digit_count,
         case when service = 'email' then 0 else {{ padded_number('destination') }} end as padded_number,
         started_at
@@ -67,6 +68,8 @@ records as (
             coalesce(rates.service, rates_before.service) as service,
             coalesce(rates.direction, rates_before.direction) as direction,
             coalesce(rates.dial_code, rates_before.dial_code) as dial_code,
+            coalesce(rates.mcc, rates_before.mcc) as mcc,
+            coalesce(rates.mnc, rates_before.mnc) as mnc,
             rates.applies_from_at as now_from_at,
             rates.applies_until_at as now_until_at,
             rates_before.applies_from_at as before_from_at,
@@ -79,14 +82,16 @@ records as (
 
     ),
 
+    -- Whoever the caller is: a price for one origin touches all events of its number or network.
     codes_changed as (
 
         select distinct
             *,
             length(dial_code) as dial_code_length,
-            {{ number_of_code('dial_code') }} as code_number
+            {{ level_of_code('mcc', 'mnc', 'length(dial_code)') }} as code_level,
+            {{ number_of_code_at_level('dial_code', 'mcc', 'mnc') }} as code_number
         from (
-            {{ intervals_changed('rates_compared', ['carrier_id', 'service', 'direction', 'dial_code']) }}
+            {{ intervals_changed('rates_compared', ['carrier_id', 'service', 'direction', 'dial_code', 'mcc', 'mnc']) }}
         ) as intervals
 
     ),
@@ -162,18 +167,19 @@ records as (
             on split_part(ratings.event_id, ':', 1) = feeds.feed
         where feeds.feed in ('{{ var("feeds_read_together") | join("', '") }}')
         union all
-        {% for length in code_lengths %}
+        {% for level in code_levels %}
             select
                 records.event_id,
                 'price' as cause
             from records
             inner join codes_changed
                 on
-                    codes_changed.dial_code_length = {{ length }}
+                    codes_changed.code_level = {{ level }}
                     and records.carrier_id = codes_changed.carrier_id
                     and records.service = codes_changed.service
                     and records.direction = codes_changed.direction
-                    and {{ beginning_of_number('records.padded_number', length) }} = codes_changed.code_number
+                    and {{ number_at_level('records.padded_number', 'records.network_number', level) }}
+                    = codes_changed.code_number
                     and records.digit_count >= codes_changed.dial_code_length
                     and records.started_at >= codes_changed.from_at
                     and records.started_at < codes_changed.until_at

@@ -1,4 +1,5 @@
--- One row per deck row of every feed that settles (dbt_project.yml lists them), readable or refused.
+-- One row per deck row of every feed that settles (dbt_project.yml lists them), readable or refused. Only the
+-- native layout has prices by network and by the caller's number.
 {% for feed in var('feeds')['rate_decks'] %}
     select
         feed,
@@ -8,6 +9,9 @@
         deck_version,
         deck_kind,
         dial_code,
+        {% for column in ['mcc', 'mnc', 'origin_code'] %}
+            {{ column if feed == 'native' else 'cast(null as string) as ' ~ column }},
+        {% endfor %}
         destination_name,
         rate_currency,
         rate_unit,
