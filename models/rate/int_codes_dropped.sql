@@ -107,12 +107,16 @@ code_lengths as (
 
 ),
 
-codes_in_their_place as (
+-- Cut first and joined then: in one step with the join, every code would be held against every other one.
+beginnings as (
 
     select
         codes_left_out.deck_row_id,
-        max_by(codes.dial_code, codes.dial_code_length) as dial_code,
-        max_by(codes.is_refused, codes.dial_code_length) as is_refused
+        codes_left_out.carrier_id,
+        codes_left_out.service,
+        codes_left_out.direction,
+        substring(codes_left_out.dial_code, 1, code_lengths.dial_code_length) as beginning,
+        codes_left_out.applies_until_at
     from codes_left_out
     inner join code_lengths
         on
@@ -120,15 +124,25 @@ codes_in_their_place as (
             and codes_left_out.service = code_lengths.service
             and codes_left_out.direction = code_lengths.direction
             and codes_left_out.dial_code_length > code_lengths.dial_code_length
+
+),
+
+codes_in_their_place as (
+
+    select
+        beginnings.deck_row_id,
+        max_by(codes.dial_code, codes.dial_code_length) as dial_code,
+        max_by(codes.is_refused, codes.dial_code_length) as is_refused
+    from beginnings
     inner join codes
         on
-            code_lengths.carrier_id = codes.carrier_id
-            and code_lengths.service = codes.service
-            and code_lengths.direction = codes.direction
-            and substring(codes_left_out.dial_code, 1, code_lengths.dial_code_length) = codes.dial_code
-            and codes_left_out.applies_until_at >= codes.applies_from_at
-            and codes_left_out.applies_until_at < codes.applies_until_at
-    group by codes_left_out.deck_row_id
+            beginnings.carrier_id = codes.carrier_id
+            and beginnings.service = codes.service
+            and beginnings.direction = codes.direction
+            and beginnings.beginning = codes.dial_code
+            and beginnings.applies_until_at >= codes.applies_from_at
+            and beginnings.applies_until_at < codes.applies_until_at
+    group by beginnings.deck_row_id
 
 ),
 

@@ -112,22 +112,33 @@ code_lengths as (
 
 ),
 
-codes_sheltered as (
+-- Cut first and joined then: in one step with the join, every code would be held against every other one.
+beginnings as (
 
     select
         codes.deck_number,
         codes.dial_code,
-        max_by(shorter_codes.dial_code, shorter_codes.dial_code_length) as shorter_dial_code
+        substring(codes.dial_code, 1, code_lengths.dial_code_length) as beginning
     from codes
     inner join code_lengths
         on
             codes.deck_number = code_lengths.deck_number
             and codes.dial_code_length > code_lengths.dial_code_length
+
+),
+
+codes_sheltered as (
+
+    select
+        beginnings.deck_number,
+        beginnings.dial_code,
+        max_by(shorter_codes.dial_code, shorter_codes.dial_code_length) as shorter_dial_code
+    from beginnings
     inner join codes as shorter_codes
         on
-            codes.deck_number = shorter_codes.deck_number
-            and substring(codes.dial_code, 1, code_lengths.dial_code_length) = shorter_codes.dial_code
-    group by codes.deck_number, codes.dial_code
+            beginnings.deck_number = shorter_codes.deck_number
+            and beginnings.beginning = shorter_codes.dial_code
+    group by beginnings.deck_number, beginnings.dial_code
 
 ),
 
