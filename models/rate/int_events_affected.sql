@@ -61,6 +61,7 @@ touched as (
         full outer join {{ last_run('int_rating_terms_applied') }} as terms_before
             on
                 rating_terms.agreement_id = terms_before.agreement_id
+                and rating_terms.carrier_id = terms_before.carrier_id
                 and rating_terms.service = terms_before.service
                 and rating_terms.direction = terms_before.direction
 
