@@ -42,7 +42,7 @@ def measure(work: Callable[..., Run], *arguments: object, place: Path | None = N
         check=False,
     )
     if run.returncode:
-        raise RuntimeError(f"{work.__name__} failed:\n{run.stdout}{run.stderr}")
+        raise RuntimeError(f"{work.__name__} ended with {run.returncode}:\n{run.stdout}{run.stderr}")
     return Run(**json.loads(run.stdout.splitlines()[-1]))
 
 

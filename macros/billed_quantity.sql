@@ -16,24 +16,26 @@
         when {{ millionths }} <= 0 then 0
         when {{ millionths }} <= {{ minimum_millionths }} then {{ minimum_thousandths }}
         when {{ method }} = 'whole_duration'
-            then {{ integer_divide('(' ~ millionths ~ ' + ' ~ increment_millionths ~ ' - 1)', increment_millionths) }} * {{ increment_thousandths }}
-        else {{ minimum_thousandths }} + {{ integer_divide(
-            '(' ~ millionths ~ ' - ' ~ minimum_millionths ~ ' + ' ~ increment_millionths ~ ' - 1)', increment_millionths
-        ) }} * {{ increment_thousandths }}
+            then {{ count_of(increment_millionths, millionths) }} * {{ increment_thousandths }}
+        else {{ minimum_thousandths }}
+            + {{ count_of(increment_millionths, millionths ~ ' - ' ~ minimum_millionths) }} * {{ increment_thousandths }}
     end
 {%- endmacro %}
 
 {# How many steps cover a quantity: exact, in millionths. #}
 {% macro count_of_steps(quantity, step) -%}
-    {%- set millionths = 'cast(' ~ quantity ~ ' * 1000000 as bigint)' -%}
-    {%- set step_millionths = 'cast(' ~ step ~ ' * 1000000 as bigint)' -%}
-    {{ integer_divide('(' ~ millionths ~ ' + ' ~ step_millionths ~ ' - 1)', step_millionths) }}
+    {{ count_of(millionths(step), millionths(quantity)) }}
+{%- endmacro %}
+
+{# How many of a whole number cover another one. #}
+{% macro count_of(step, covered) -%}
+    {{ integer_divide('(' ~ covered ~ ' + ' ~ step ~ ' - 1)', step) }}
 {%- endmacro %}
 
 {# The raw quantity in whole units, where the contract rounds it before anything else; in millionths again. #}
 {% macro whole_millionths(millionths, rounding) -%}
     case {{ rounding }}
-        when 'up' then {{ integer_divide('(' ~ millionths ~ ' + 999999)', 1000000) }} * 1000000
+        when 'up' then {{ count_of(1000000, millionths) }} * 1000000
         when 'half_up' then {{ integer_divide('(' ~ millionths ~ ' + 500000)', 1000000) }} * 1000000
         else {{ millionths }}
     end

@@ -42,6 +42,7 @@
             file_id,
             loaded_at
         from {{ known }}
+        {{ "where feed = '" ~ feed ~ "'" }}
     {%- endset -%}
     {%- if reads_records_together(feed) -%}
         select distinct file_id from {{ records }} where feed = '{{ feed }}' and exists ({{ loads_new }})
@@ -52,14 +53,25 @@
 
 {# Instead of an event: every event. Stands in the lists of events to be rated where all of them are. #}
 {% macro every_event() -%} * {%- endmacro %}
+{% macro is_every_event() -%} event_id = '{{ every_event() }}' {%- endmacro %}
 
-{# Before a model adds what it reckoned again: what it holds of the events of that list goes, in one transaction with the adding. #}
-{% macro make_room_for(events) -%}
-    {%- set is_everything = "exists (select 1 from " ~ events ~ " where event_id = '" ~ every_event() ~ "')" -%}
+{# Instead of a day: every day, in the list of days to be summed again. #}
+{% macro no_day() -%} cast('0001-01-01' as date) {%- endmacro %}
+
+{# Before a model adds what it reckoned again: what it holds of the list goes, in one transaction with the adding. A table that is made anew
+   needs a list that asks for everything: else it would hold no more than the changes of the last run.
+   list             the relation that says what is reckoned again
+   key              its column, and the model's, that says of what
+   is_everything    its condition for a row in place of all others #}
+{% macro make_room_for(list, key, is_everything) -%}
+    {%- set asks_for_everything = 'exists (select 1 from ' ~ list ~ ' where ' ~ is_everything ~ ')' -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where {{ is_everything }} or event_id in (select event_id from {{ events }})
+        delete from {{ this }} where {{ asks_for_everything }} or {{ key }} in (select {{ key }} from {{ list }})
     {%- else -%}
-        {{ require(is_everything, events) }}
+        select case when not {{ asks_for_everything }} then {{ fail(
+            this.identifier ~ ' is made anew, but ' ~ list.identifier ~ ' does not ask for that: refresh what comes before it too '
+            ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
+        ) }} end
     {%- endif -%}
 {%- endmacro %}
 
@@ -70,27 +82,6 @@
         {%- do texts.append("coalesce(cast(" ~ column.name ~ " as string), '')") -%}
     {%- endfor -%}
     {{ texts | join(" || '|' || ") or "''" }}
-{%- endmacro %}
-
-{# Instead of a day: every day, in the list of days to be summed again. #}
-{% macro no_day() -%} cast('0001-01-01' as date) {%- endmacro %}
-
-{# The same for usage groups and their days. #}
-{% macro make_room_for_days(days) -%}
-    {%- set is_every_day = "exists (select 1 from " ~ days ~ " where is_every_day)" -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }} where {{ is_every_day }} or usage_date in (select usage_date from {{ days }})
-    {%- else -%}
-        {{ require(is_every_day, days) }}
-    {%- endif -%}
-{%- endmacro %}
-
-{# A table that is made anew needs a list that says so: else it would hold no more than the changes of the last run. #}
-{% macro require(is_everything, list) -%}
-    select case when not {{ is_everything }} then {{ fail(
-        this.identifier ~ ' is made anew, but ' ~ list.identifier ~ ' does not ask for that: refresh what comes before it too '
-        ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
-    ) }} end
 {%- endmacro %}
 
 {# Did the event begin on one of these days? Written out as dates, so that the engine skips whatever it holds of other days. #}

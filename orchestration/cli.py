@@ -101,8 +101,7 @@ def run(events: int, anew: bool) -> None:
 def publish() -> None:
     """Gate and publish the marts as they stand, without building them again."""
     home = settings.home()
-    if not home.warehouse.exists():
-        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    _check_warehouse(home)
     with _alone(home):
         _run_job(home, "publish_marts")
 
@@ -196,8 +195,7 @@ def explain(event: str, wants_json: bool, mask: bool) -> None:
     from orchestration import explain
 
     home = settings.home()
-    if not home.warehouse.exists():
-        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    _check_warehouse(home)
     with _alone(home, is_reading=True):
         try:
             explanation = explain.explain_event(home.warehouse, event, mask)
@@ -246,8 +244,7 @@ def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
     if not chosen:
         known = ", ".join(f"{feed.kind}/{feed.feed}" for feed in feeds.declared())
         _stop(f"{feed_name!r} is no feed; known: {known}")
-    if not home.warehouse.exists():
-        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    _check_warehouse(home)
     if not replay:
         summary.print_quarantine(home, console, [feed.name for feed in chosen], limit)
         return
@@ -353,8 +350,7 @@ def _alone(home: settings.Home, is_reading: bool = False) -> Iterator[None]:
 @contextmanager
 def _reading(home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse as the last run left it; who reads it must not stand in the way of one that is under way."""
-    if not home.warehouse.exists():
-        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
+    _check_warehouse(home)
     try:
         connection = duckdb.connect(str(home.warehouse), read_only=True)
     except duckdb.IOException:
@@ -397,6 +393,12 @@ def _check_settings() -> None:
         settings.quiet_seconds()
     except settings.SettingError as error:
         _stop(str(error))
+
+
+def _check_warehouse(home: settings.Home) -> None:
+    """There is something to work on: some run has been here."""
+    if not home.warehouse.exists():
+        _stop(f"{home.root} holds no warehouse yet: run `tollgate run`")
 
 
 def _fail(message: str) -> NoReturn:

@@ -119,9 +119,8 @@ QUARANTINED_ROWS = """
     from ingest.quarantine where kind || '__' || feed in (select unnest(?)) order by loaded_at desc, 1, 2, 3
 """
 RESTATED = """
-    select count(*) filter (where record_count > 1), coalesce(sum(record_count - 1), 0),
-        count(*) filter (where is_restated)
-    from stage.int_events_deduplicated
+    select count(*), coalesce(sum(record_count - 1), 0), count(*) filter (where is_restated)
+    from stage.int_events_repeated
 """
 DECK_FINDINGS = """
     select count(*) filter (where severity = 'error'), count(*) filter (where severity = 'warning')

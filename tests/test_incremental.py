@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conformance.harness import write_csv
+from conformance.harness import write_csv, write_terms
 from conftest import dbt
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from test_rating import FIRST_DAY, random_agreement, random_call, written
@@ -141,10 +141,7 @@ class Warehouse:
         self.manifest = None
 
     def write_terms(self, tables: dict[str, list[dict]]) -> None:
-        for demo in terms.DEMO_TERMS.glob("*.csv"):
-            with demo.open(newline="") as file:
-                header = next(csv.reader(file))
-            write_csv(self.terms / demo.name, header, tables.get(demo.stem, []))
+        write_terms(self.terms, tables)
         terms.hand_to_dbt()
 
     def land(self, files: list[tuple[str, str, str]]) -> None:

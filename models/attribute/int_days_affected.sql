@@ -58,7 +58,7 @@ with
             {{ no_day() }} as usage_date,
             true as is_every_day
         from {{ affected }}
-        where event_id = '{{ every_event() }}'
+        where {{ is_every_event() }}
         union
         select
             cast(events.started_at as date) as usage_date,

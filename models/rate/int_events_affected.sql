@@ -80,8 +80,8 @@ touched as (
         full outer join {{ last_run('int_carriers_applied') }} as carriers_before
             on carriers.carrier_id = carriers_before.carrier_id
         where
-            carriers.is_known is distinct from carriers_before.is_known
-            or carriers.has_refused_agreement is distinct from carriers_before.has_refused_agreement
+            {{ differs('carriers.is_known', 'carriers_before.is_known') }}
+            or {{ differs('carriers.has_refused_agreement', 'carriers_before.has_refused_agreement') }}
 
     ),
 

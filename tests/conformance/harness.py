@@ -218,12 +218,9 @@ class Files:
         )
 
     def write(self, home: settings.Home, terms_folder: Path) -> None:
-        """Terms and landing. Tables of terms that no case fills have their header alone."""
+        """Terms and landing."""
         terms_folder.mkdir()
-        for demo in terms.DEMO_TERMS.glob("*.csv"):
-            with demo.open(newline="") as file:
-                header = next(csv.reader(file))
-            write_csv(terms_folder / demo.name, header, self.rows.get(demo.stem, []))
+        write_terms(terms_folder, self.rows)
         for kind, name in (("usage", "usage"), ("rate_decks", "decks")):
             (feed,) = (feed for feed in feeds.declared() if feed.name == f"{kind}__native")
             folder = home.landing / feed.folder
@@ -241,6 +238,14 @@ def write_csv(path: Path, header: list[str], rows: Iterable[dict]) -> None:
         writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_terms(folder: Path, rows: dict[str, list[dict]]) -> None:
+    """A table of terms per file; one that has no rows has its header alone."""
+    for demo in terms.DEMO_TERMS.glob("*.csv"):
+        with demo.open(newline="") as file:
+            header = next(csv.reader(file))
+        write_csv(folder / demo.name, header, rows.get(demo.stem, []))
 
 
 def run_models(files: Files, query: str) -> list[dict]:
