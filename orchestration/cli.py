@@ -160,6 +160,8 @@ def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit
         with _reading(home) as warehouse:
             _check_carrier(warehouse, carrier)
     first_day = datetime.strptime(month, "%Y-%m").date() if month else None
+    # Who is told to end takes its copy of the warehouse along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Console(stderr=True).status("") as progress:
             answer = ask(home, deck, feed, carrier, first_day, tell=progress.update)

@@ -7,8 +7,10 @@ Does not belong here: rating itself (test_rating), each finding by itself (unit 
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -299,10 +301,36 @@ def test_a_question_does_not_get_in_the_way_of_a_run(demo, tmp_path):
     command = [str(Path(sys.executable).parent / "tollgate"), "what-if", "--deck", str(deck)]
     with only_run(demo):
         told = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"TOLLGATE_HOME": str(demo.root)}
+            command,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"TOLLGATE_HOME": str(demo.root), "TMPDIR": str(tmp_path)},
         )
     assert told.returncode == 1 and "another run holds the warehouse" in told.stderr
     assert not list(tmp_path.glob("tollgate-what-if-*"))
+
+
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM])
+def test_a_question_that_is_ended_takes_its_copy_along(demo, tmp_path, word):
+    deck = write(
+        tmp_path / "deck.csv", DECK_HEADER, [deck_row("v", "full", "2026-10-20", "2026-11-01", "49", "x", "1")]
+    )
+    (tmp_path / "tmp").mkdir()
+    asked = subprocess.Popen(
+        [str(Path(sys.executable).parent / "tollgate"), "what-if", "--deck", str(deck)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TOLLGATE_HOME": str(demo.root), "TMPDIR": str(tmp_path / "tmp")},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    give_up_at = time.monotonic() + 120
+    while not list((tmp_path / "tmp").glob("tollgate-what-if-*/home/logs")):  # dbt has begun
+        assert asked.poll() is None and time.monotonic() < give_up_at
+        time.sleep(0.05)
+    asked.send_signal(word)
+    _, told = asked.communicate(timeout=120)
+    assert (asked.returncode, "stopped; nothing was changed" in told) == (130, True), told
+    assert not list((tmp_path / "tmp").glob("tollgate-what-if-*"))
 
 
 # --- a month in which the decks change ------------------------------------------------------------------------------
