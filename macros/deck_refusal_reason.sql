@@ -1,6 +1,7 @@
 {# Why a deck row that was read cannot be used, or null. One rule for every feed, over the house's own column names.
-   not_supported   what a layout may say of a price and the model cannot: reason -> condition that it is so #}
-{% macro deck_refusal_reason(currency_is_known='true', not_supported={}) -%}
+   not_supported                what a layout may say of a price and the model cannot: reason -> condition that it is so
+   has_networks_and_origins     does the layout have the columns mcc, mnc and origin_code? #}
+{% macro deck_refusal_reason(currency_is_known='true', not_supported={}, has_networks_and_origins=false) -%}
     case
         when deck_kind not in ('full', 'amendment') then 'deck_kind_unknown'
         when effective_date is null then 'effective_date_unreadable'
@@ -9,6 +10,12 @@
         when
             dial_code is null or length(dial_code) > 15 or (dial_code != '' and not {{ is_digits('dial_code') }})
             then 'dial_code_unreadable'
+        {%- if has_networks_and_origins %}
+        {{ network_refusal_reasons() }}
+        -- Of which the price is, nobody can tell.
+        when mcc is not null and dial_code != '' then 'dial_code_beside_network'
+        when not ({{ is_digits('origin_code') }} and length(origin_code) <= 15) then 'origin_code_unreadable'
+        {%- endif %}
         when is_closed then null
         {% for reason, condition in not_supported.items() -%}
         when {{ condition }} then '{{ reason }}'

@@ -1,12 +1,16 @@
 {# Why a usage record that was read cannot be understood, or null. One rule for every feed, over the house's own column names. A feed whose
-   direction and carrier follow from a route says so: where there is no route, that is the reason. #}
-{% macro usage_refusal_reason(needs_route=false) -%}
+   direction and carrier follow from a route says so: where there is no route, that is the reason. One that states the network of the
+   destination says so too. #}
+{% macro usage_refusal_reason(needs_route=false, states_network=false) -%}
     case
         when source_event_id is null then 'event_id_missing'
         when coalesce(service, '') not in ('voice', 'sms', 'email') then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
         when service != 'email' and not coalesce({{ is_digits('destination') }}, false) then 'destination_unreadable'
         when service != 'email' and destination like '0%' then 'destination_not_international'
+        {%- if states_network %}
+        {{ network_refusal_reasons() }}
+        {%- endif %}
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'
         when quantity is null or quantity < 0 or quantity >= 1000000000000 then 'quantity_unreadable'
@@ -21,4 +25,11 @@
         {%- endif %}
         when direction is null then 'direction_unknown'
     end
+{%- endmacro %}
+
+{# Branches of a `case`: why a stated network cannot be understood. An unreadable one is not left out, since another price would apply then. #}
+{% macro network_refusal_reasons() -%}
+    when not ({{ is_digits('mcc') }} and length(mcc) = 3) then 'mcc_unreadable'
+        when not ({{ is_digits('mnc') }} and length(mnc) <= 3) then 'mnc_unreadable'
+        when mnc is not null and mcc is null then 'mnc_without_mcc'
 {%- endmacro %}

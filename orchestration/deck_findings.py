@@ -29,9 +29,9 @@ class Finding:
     service: str
     direction: str
     deck_version: str | None
-    dial_code: str
+    code_name: str
     destination_name: str
-    other_dial_code: str | None
+    other_code_name: str | None
     rate_currency: str | None
     rate_unit: str | None
     rate_amount: Decimal | None
@@ -97,8 +97,10 @@ def _dropped(one: Finding) -> str:
     again = "" if one.applies_until_at == FOR_EVER else f" until {one.applies_until_at:%Y-%m-%d %H:%M} UTC"
     if one.severity == "error":
         then = f"its numbers have no price{again}"
+    elif one.other_code_name is None:
+        then = f"the dial codes price its numbers{again}"
     else:
-        then = f"{one.other_dial_code or 'the price for all destinations'} prices its numbers{again}"
+        then = f"{one.other_code_name or 'the price for all destinations'} prices its numbers{again}"
     return f"left out of the full deck and never closed: {then}"
 
 
@@ -120,10 +122,10 @@ def _raised(one: Finding) -> str:
 
 
 def _far(one: Finding) -> str:
-    if one.other_dial_code is None:
+    if one.other_code_name is None:
         neighbours = "its destination costs"
     else:
-        neighbours = f"the codes under {one.other_dial_code or 'all destinations'} cost"
+        neighbours = f"the codes under {one.other_code_name or 'all destinations'} cost"
     return f"{one.price}, while {neighbours} {one.compared_price}{one.times}"
 
 
@@ -170,7 +172,7 @@ def read(
     rows = warehouse.execute(
         f"""
         select {COLUMNS} from ({ASKED_FOR})
-        order by severity, applies_from_at desc, finding, carrier_id, rate_ratio desc nulls last, dial_code
+        order by severity, applies_from_at desc, finding, carrier_id, rate_ratio desc nulls last, code_name
         limit $limit
         """,
         {"carrier": carrier, "files": files, "limit": limit},
@@ -203,7 +205,7 @@ def show(console: Console, found: list[Finding], counts: Counter[tuple[str, str]
             table.add_row(
                 one.severity,
                 "" if one.record_number is None else f"{one.record_number:,}",
-                one.dial_code or "all",
+                one.code_name or "all",
                 destination,
                 day,
                 one.sentence,

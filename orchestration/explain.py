@@ -59,13 +59,17 @@ UNRATED = {
         "no deck of the carrier for this service and direction has landed",
         "ask the carrier for it and drop it into landing",
     ),
-    "no_rate": ("no code of the deck in force begins the number", "ask the carrier for the row"),
+    "no_rate": ("no code of the deck in force is for the number or its network", "ask the carrier for the row"),
+    "no_rate_for_that_origin": (
+        "the codes in force for the number are all for other callers",
+        "look whether the usage states the caller; ask the carrier for the row",
+    ),
     "rate_not_yet_effective": (
-        "the codes that begin the number only apply from a later instant",
+        "the codes for the number only apply from a later instant",
         "ask the carrier for the deck that was in force",
     ),
     "rate_refused": (
-        "the row of the longest code cannot be read, and no shorter code stands in for it",
+        "the row of the closest code cannot be read, and no more general code stands in for it",
         "`tollgate status` names the row and its reason; ask the carrier for a corrected deck",
     ),
     "rate_currency_differs": (
@@ -153,18 +157,23 @@ CODES = f"""
     left join prices on prices.rate_row_id = rows.feed || ':' || rows.file_id || ':' || rows.record_number
     left join intervals_closed as codes
         on codes.carrier_id = prices.carrier_id and codes.service = prices.service
-        and codes.direction = prices.direction and codes.dial_code = prices.dial_code
+        and codes.direction = prices.direction and codes.code_name = prices.code_name
         and codes.applies_from_at = prices.applies_from_at and codes.file_id = prices.file_id
         and codes.deck_version is not distinct from prices.deck_version and codes.deck_kind = prices.deck_kind
-    where starts_with($number, rows.dial_code)
+    where case
+        when rows.mcc is null then starts_with($number, rows.dial_code)
+        else rows.mcc = $mcc and (rows.mnc is null or rows.mnc = $mnc)
+    end
     order by rows.file_id, rows.record_number
 """
 CODE_FACTS = (
-    "dial_code", "destination_name", "file", "deck_version", "deck_kind", "rate_amount", "rate_currency",
-    "rate_per_quantity", "rate_unit", "connect_fee_amount", "minimum_quantity", "increment_quantity", "maximum_amount",
-    "refusal_reason", "is_closed", "is_late", "effective_date", "received_at", "applies_from_at",
+    "code_name", "dial_code", "mcc", "mnc", "origin_code", "destination_name", "file", "deck_version", "deck_kind",
+    "rate_amount", "rate_currency", "rate_per_quantity", "rate_unit", "connect_fee_amount", "minimum_quantity",
+    "increment_quantity", "maximum_amount", "refusal_reason", "is_closed", "is_late", "effective_date", "received_at",
+    "applies_from_at",
 )  # fmt: skip
-CODE_STATES = ("in force", "closed", "not yet", "ended", "replaced", "refused")
+CODE_STATES = ("in force", "closed", "other callers", "not yet", "ended", "replaced", "refused")
+NETWORK, COUNTRY_OF_NETWORK = 17, 16  # closer than any dial code, of at most 15 digits
 # A code with one price is one stretch. Each stretch is priced as a whole, and its first and one other increment alone.
 STRETCHES = """
     create table again.stretches as
@@ -576,37 +585,57 @@ class _Event:
             return  # no price is looked at
         number = "" if event["service"] == "email" else event["destination"]
         codes = self._codes(number)
-        that_match = f" whose code begins {self._shown(number, number)}" if number else ""
+        network = " ".join(part for part in (event["mcc"], event["mnc"]) if part)
+        has_origins = any(code["origin_code"] for code in codes)
+        what = [f"number {self._shown(number, number)}"] if number else []
+        what += [f"network {network}"] if network else []
+        what += [f"caller {self._shown(event['origin'], event['origin']) or 'unknown'}"] if has_origins else []
+        that_match = f" that are for {', '.join(what)}" if what else ""
         rows = f"of the decks of {event['carrier_id']} for {event['service']} {event['direction']}{that_match}"
-        sentences = [f"Rows {rows}, longest first, as of {_instant(event['started_at'])} UTC:"]
+        sentences = [f"Rows {rows}, closest first, as of {_instant(event['started_at'])} UTC:"]
         shown: dict[tuple[str, str], Row] = {}  # of the rows of a code that did not count, one of each kind
         for code in codes:
-            kind = (code["dial_code"], code["state"])
+            kind = (code["code_name"], code["state"])
             if kind not in shown:
-                shown[kind] = code | {"dial_code": self._shown(code["dial_code"], number)}
+                shown[kind] = code | self._codes_shown(code, number)
                 sentences.append(f"  {self._code_in_words(shown[kind])}")
         if left := len(codes) - len(shown):
             sentences.append(f"  and {counted(left, 'row')} more that ended, were replaced or begin later still")
         winner = next((code for code in codes if code["state"] == "in force"), None)
         if winner:
-            code = self._shown(winner["dial_code"], number) or "that of every destination"
+            code = self._codes_shown(winner, number)["code_name"]
             sentences.append(
-                f"The longest code in force is {code}: deck {winner['deck_version']}, {_records(winner)} of "
+                f"The closest code in force is {code}: deck {winner['deck_version']}, {_records(winner)} of "
                 f"{winner['file']}."
             )
         else:
             sentences = [*sentences, "None of them is in force."] if codes else [f"There is no row {rows}."]
-        self._hold("the row of the longest code", (winner or {}).get("deck_row_id"), cost["deck_row_id"])
+        self._hold("the row of the closest code", (winner or {}).get("deck_row_id"), cost["deck_row_id"])
         self.told.add("price", sentences, codes=list(shown.values()), other_row_count=left)
 
+    def _codes_shown(self, code: Row, number: str) -> Row:
+        """What names a code, with as much of both numbers as may be shown."""
+        dial_code = self._shown(code["dial_code"], number)
+        origin_code = self._shown(code["origin_code"], self.event["origin"])
+        network = " ".join(filter(None, ("network", code["mcc"], code["mnc"]))) if code["mcc"] else None
+        name = network or dial_code or "every destination"
+        return {
+            "code_name": f"{name} from {origin_code}" if origin_code else name,
+            "dial_code": dial_code,
+            "origin_code": origin_code,
+        }
+
     def _codes(self, number: str) -> list[Row]:
-        """Each code that begins the number, with what it was when the event began. All prices of one are one row."""
+        """Each code for the number or its network, with what it was then. All prices of one are one row."""
         event, started_at = self.event, self.event["started_at"]
+        # A name in place of a number begins with no code.
+        caller = event["origin"] if re.fullmatch("[0-9]+", event["origin"] or "") else ""
         key = {name: event[name] for name in ("carrier_id", "service", "direction")}
         self.connection.execute(DECK_ROWS, key)
         query = self.again.up_to("int_rates_resolved", int_deck_rows_collected="again.deck_rows") + CODES
         codes: dict[str, Row] = {}
-        for row in self.rows(query, number=number, time_zone=self.cost["time_zone"] or "UTC"):
+        looked_for = {"number": number, "mcc": event["mcc"], "mnc": event["mnc"]}
+        for row in self.rows(query, **looked_for, time_zone=self.cost["time_zone"] or "UTC"):
             begins, ends = row["applies_from_at"], row["applies_until_at"]
             if begins is None and row["refusal_reason"]:
                 state = "refused"
@@ -618,6 +647,8 @@ class _Event:
                 state = "ended"
             else:
                 state = "closed" if row["is_code_closed"] else "in force"
+            if state == "in force" and not caller.startswith(row["origin_code"] or ""):
+                state = "other callers"
             row_id = f"{row['feed']}:{row['file_id']}:{row['record_number']}"
             code = codes.setdefault(
                 row["deck_row_id"] or row_id,
@@ -632,9 +663,10 @@ class _Event:
             code["record_numbers"].append(row["record_number"])
             code["refusal_reason"] = code["refusal_reason"] or row["refusal_reason"]
 
-        def rank(code: Row) -> tuple[int, int, timedelta]:
+        def rank(code: Row) -> tuple[int, int, int, timedelta]:
             away = abs((code["applies_from_at"] or code["received_at"] or started_at) - started_at)
-            return -len(code["dial_code"]), CODE_STATES.index(code["state"]), away
+            closeness = NETWORK if code["mnc"] else COUNTRY_OF_NETWORK if code["mcc"] else len(code["dial_code"])
+            return -closeness, -len(code["origin_code"] or ""), CODE_STATES.index(code["state"]), away
 
         return sorted(codes.values(), key=rank)
 
@@ -653,7 +685,8 @@ class _Event:
                 price += f" and {_plain(code['connect_fee_amount'])} to connect"
         state = {
             "in force": f"in force since {begins}" + (f", until {ends}" if ends else ""),
-            "closed": f"in force since {begins}, so that the next shorter code counts",
+            "closed": f"in force since {begins}, so that the next more general code counts",
+            "other callers": f"in force since {begins}, for other callers",
             "not yet": f"not yet in force: from {begins} on",
             "ended": f"no longer in force: from {begins} until {ends}",
             "replaced": "replaced by another row or deck for the same day",
@@ -664,7 +697,7 @@ class _Event:
         if code["refusal_reason"]:
             state += f"; cannot be read: {code['refusal_reason']}"
         return (
-            f"{code['dial_code'] or 'every destination'}, {code['destination_name'] or 'no name'}: "
+            f"{code['code_name']}, {code['destination_name'] or 'no name'}: "
             f"{price}; {state} "
             f"({code['deck_kind']} deck {code['deck_version']}, effective {code['effective_date'] or '?'}, "
             f"received {received}, {_records(code)} of {code['file']})"

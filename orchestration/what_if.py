@@ -41,7 +41,7 @@ LAST_WORDS = """
     )
     select * exclude (full_date) from usable
     where full_date is null or effective_date >= full_date
-    qualify effective_date = max(effective_date) over (partition by service, direction, dial_code)
+    qualify effective_date = max(effective_date) over (partition by service, direction, code_name)
 """
 # It counts from the first day of the month. A full deck that begins inside the month ends the price of every code, so
 # an amendment is said again with each of them.
@@ -64,11 +64,11 @@ IN_FORCE = """
         select distinct service, direction from what_if.last_words where deck_kind = 'full'
     ),
     codes as (
-        select distinct service, direction, dial_code from what_if.last_words
+        select distinct service, direction, code_name from what_if.last_words
     )
     select old.* from what_if.deck_rows as old
     anti join full_decks using (service, direction)
-    anti join codes using (service, direction, dial_code)
+    anti join codes using (service, direction, code_name)
     where not old.is_new_deck
     union all by name
     select new.* replace (
@@ -78,7 +78,7 @@ IN_FORCE = """
     where days.copy = '' or (new.service, new.direction) not in (select (service, direction) from full_decks)
 """
 RATINGS = """
-    select rated.event_id, rated.service, rated.direction, rated.destination_name, decks.dial_code,
+    select rated.event_id, rated.service, rated.direction, rated.destination_name, decks.code_name,
         rated.rating_status, rated.unrated_reason, rated.billed_quantity, rated.rated_cost_amount as cost,
         rated.rated_cost_currency as currency,
         row(decks.rate_amount, decks.rate_per_quantity, decks.rate_currency, decks.rate_unit) as price
@@ -104,29 +104,29 @@ EVENTS = """
     semi join (from scratch.what_if.months where month = cast($month as date)) using (event_id)
 """
 LINES = """
-    select service, direction, after.destination_name, after.dial_code, after.currency, count(*),
+    select service, direction, after.destination_name, after.code_name, after.currency, count(*),
         sum(before.billed_quantity), sum(after.billed_quantity), sum(before.cost), sum(after.cost),
         list(distinct before.price), list(distinct after.price)
     from what_if.before join what_if.after using (event_id, service, direction)
     where before.rating_status = 'rated' and after.rating_status = 'rated'
-    group by service, direction, after.destination_name, after.dial_code, after.currency
-    order by abs(sum(after.cost) - sum(before.cost)) desc, service, direction, after.dial_code
+    group by service, direction, after.destination_name, after.code_name, after.currency
+    order by abs(sum(after.cost) - sum(before.cost)) desc, service, direction, after.code_name
 """
 CHANGES = """
     select 'unrated' as becomes, after.unrated_reason as reason, service, direction,
         coalesce(after.destination_name, before.destination_name) as destination_name,
-        coalesce(after.dial_code, before.dial_code) as dial_code, count(*) as event_count, sum(before.cost),
+        coalesce(after.code_name, before.code_name) as code_name, count(*) as event_count, sum(before.cost),
         max(before.currency)
     from what_if.before join what_if.after using (event_id, service, direction)
     where before.rating_status != 'unrated' and after.rating_status = 'unrated'
     group by all
     union all
     select 'rated' as becomes, before.unrated_reason as reason, service, direction, after.destination_name,
-        after.dial_code, count(*) as event_count, sum(after.cost), max(after.currency)
+        after.code_name, count(*) as event_count, sum(after.cost), max(after.currency)
     from what_if.before join what_if.after using (event_id, service, direction)
     where before.rating_status = 'unrated' and after.rating_status != 'unrated'
     group by all
-    order by becomes desc, event_count desc, reason, service, direction, dial_code
+    order by becomes desc, event_count desc, reason, service, direction, code_name
 """
 NEW_DECKS = """
     select service, direction, deck_kind, deck_version, count(*), min(effective_date), max(effective_date),
@@ -162,7 +162,7 @@ class Line:
     service: str
     direction: str
     destination_name: str | None
-    dial_code: str | None
+    code_name: str | None
     currency: str
     event_count: int
     quantity_before: Decimal
@@ -186,7 +186,7 @@ class Change:
     service: str
     direction: str
     destination_name: str | None
-    dial_code: str | None
+    code_name: str | None
     event_count: int
     cost: Decimal | None
     currency: str | None
@@ -492,8 +492,8 @@ class Scratch:
                 connection,
                 """
                 select count(*) from (
-                    select dial_code from what_if.deck_rows where is_new_deck and is_usable
-                    group by service, direction, dial_code having count(distinct effective_date) > 1
+                    select code_name from what_if.deck_rows where is_new_deck and is_usable
+                    group by service, direction, code_name having count(distinct effective_date) > 1
                 )
                 """,
             )

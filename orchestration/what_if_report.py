@@ -147,7 +147,7 @@ def _table_of(title: str, lines: list[Line], limit: int, money: Money) -> Table:
     for line in shown:
         quantities = dict.fromkeys(deck_findings.plain(one) for one in (line.quantity_before, line.quantity_after))
         table.add_row(
-            line.dial_code or "all",
+            line.code_name or "all",
             Text(line.destination_name or ""),
             f"{line.event_count:,}",
             " > ".join(quantities),
@@ -185,7 +185,7 @@ def _say_changes(answer: Answer, limit: int, say: Say, money: Money) -> None:
         for change in changes[:limit]:
             cost = f", {change.currency} {money(change.cost, change.currency)}" if change.cost else ""
             when = "cost now" if becomes == "unrated" else "cost then"
-            place = " ".join(part for part in (change.dial_code, change.destination_name) if part)
+            place = " ".join(part for part in (change.code_name, change.destination_name) if part)
             say(
                 f"  {change.event_count:,} {change.service} {change.direction}{f' to {place}' if place else ''}: "
                 f"{change.reason}{cost and f'{cost} {when}'}"

@@ -243,13 +243,13 @@ def test_each_code_that_begins_the_number_is_shown_with_what_it_was_at_that_inst
         ("4915", "A1", [2], "ended"),
         ("49", "A1", [1], "in force"),
     ]
-    assert said["price"][0].endswith("whose code begins 4915112345678, longest first, as of 2026-10-12 08:00:00 UTC:")
+    assert said["price"][0].endswith("that are for number 4915112345678, closest first, as of 2026-10-12 08:00:00 UTC:")
     late, row = "for it came late and applies from its receipt", "record 2 of rate_decks/native/alpha-2.csv"
     assert said["price"][3] == (
         f"  4915, Germany Mobile: 0.1 EUR for 60 s; in force since 2026-10-10 12:00:00 UTC, {late} "
         f"(amendment deck A2, effective 2026-10-01, received 2026-10-10 12:00:00 UTC, {row})"
     )
-    assert said["price"][-1] == "The longest code in force is 4915: deck A2, record 2 of rate_decks/native/alpha-2.csv."
+    assert said["price"][-1] == "The closest code in force is 4915: deck A2, record 2 of rate_decks/native/alpha-2.csv."
 
 
 def test_an_amount_without_an_end_keeps_its_division(home):
@@ -290,7 +290,7 @@ def test_a_call_over_midnight_with_steps_is_shown_stretch_by_stretch(home):
     )
     assert (
         said["price"][-1]
-        == "The longest code in force is 33: deck C1, records 1 to 3 of rate_decks/native/charlie-1.csv."
+        == "The closest code in force is 33: deck C1, records 1 to 3 of rate_decks/native/charlie-1.csv."
     )
     clock, own = "on the agreement's clock", "the deck's own increments"
     night = "every day 00:00-08:00"

@@ -68,10 +68,12 @@ def arrivals(dice: random.Random, folder: Path) -> Arrivals:
         come.files.append(("usage/native", f"usage-{number}.csv", text))
     decks: dict[tuple, list[dict]] = {}
     for row in files.rows["decks"]:
-        decks.setdefault((row["carrier_id"], row["deck_version"]), []).append(row)
-    for (carrier, version), rows in decks.items():
+        # Networks are amended by files of their own: else the dial codes beside them would touch most of their events.
+        part = "networks" if row["mcc"] and row["deck_kind"] == "amendment" else "codes"
+        decks.setdefault((row["carrier_id"], row["deck_version"], part), []).append(row)
+    for (carrier, version, part), rows in decks.items():
         text = as_csv(rows, columns_of("rate_decks__native"), folder)
-        come.files.append(("rate_decks/native", f"{carrier}-{version}.csv", text))
+        come.files.append(("rate_decks/native", f"{carrier}-{version}-{part}.csv", text))
     first = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
     for number, words in enumerate((("processed",), ("deferred", "delivered"), ("processed", "bounce"))):
         said = [
@@ -209,6 +211,11 @@ def test_rating_what_changed_leaves_what_rating_everything_leaves(warehouse: War
         seldom.append(bool(everything) or affected < events)
         assert bool(everything) == (number == 0)
     assert any(seldom[1:]), "each run rated everything, so nothing was proved"
+    (by_network, by_origin) = warehouse.ask("""
+        select count(mcc), count(origin_code)
+        from rate.int_events_rated join rate.int_rate_decks_resolved using (deck_row_id)
+    """)[0]
+    assert min(by_network, by_origin) > 20, "hardly a network or an origin decided a price"
     anew = warehouse.folder / "anew" / warehouse.home.warehouse.name
     anew.parent.mkdir()
     shutil.copy(warehouse.home.warehouse, anew)
@@ -223,24 +230,40 @@ def test_rating_what_changed_leaves_what_rating_everything_leaves(warehouse: War
 
 def test_a_run_without_news_rates_nothing_and_an_amendment_only_its_own_numbers(warehouse: Warehouse):
     come = arrivals(random.Random(3), warehouse.folder)
-    last = next(file for file in come.files if file[1] == "carrier-05-4.csv")  # an amendment
+    # Two amendments: one of dial codes (not that of every destination), one of networks.
+    held_back = {"carrier-05-4-codes.csv": "carrier-05", "carrier-02-4-networks.csv": "carrier-02"}
+    last = {
+        held_back[name]: [row for row in csv.DictReader(text.splitlines()) if row["dial_code"] or row["mcc"]]
+        for _, name, text in come.files
+        if name in held_back
+    }
     warehouse.write_terms(come.terms)
-    warehouse.land([file for file in come.files if file != last])
+    warehouse.land([file for file in come.files if file[1] not in held_back])
     warehouse.run()
     warehouse.run()
     assert warehouse.ask("select * from rate.int_events_affected") == []
     assert warehouse.ask("select * from attribute.int_days_affected") == []
-    warehouse.land([last])
+    columns = columns_of("rate_decks__native")
+    warehouse.land(
+        [("rate_decks/native", f"{name}.csv", as_csv(rows, columns, warehouse.folder)) for name, rows in last.items()]
+    )
     warehouse.run()
-    codes = {row["dial_code"] for row in csv.DictReader(last[2].splitlines())}
-    begins = " or ".join(f"starts_with(destination, '{code}')" for code in codes)
-    ((strangers,), (touched,)) = (
+    own = []
+    for carrier, rows in last.items():
+        codes = [f"starts_with(destination, '{row['dial_code']}')" for row in rows if not row["mcc"]]
+        networks = [f"mcc = '{row['mcc']}' and mnc = '{row['mnc']}'" for row in rows if row["mnc"]]
+        countries = [f"mcc = '{row['mcc']}'" for row in rows if row["mcc"] and not row["mnc"]]
+        own.append(f"carrier_id = '{carrier}' and ({' or '.join([*codes, *networks, *countries])})")
+    ((strangers,), touched) = (
         warehouse.ask(f"""
             select count(*) from rate.int_events_affected join stage.int_events_deduplicated using (event_id)
             join rate.int_events_rated using (event_id, carrier_id)
-            where not (carrier_id = 'carrier-05' and (rating_status = 'unrated' or {begins}))
+            where not ({" or ".join(own)})
+                and not (carrier_id in ('carrier-05', 'carrier-02') and rating_status = 'unrated')
                 and cause <> 'shared_allowance'""")[0],
-        warehouse.ask("select count(*) from rate.int_events_affected")[0],
+        warehouse.ask("""
+            select carrier_id, count(*) from rate.int_events_affected join rate.int_events_rated using (event_id)
+            where cause = 'price' and rating_status = 'rated' group by carrier_id"""),
     )
     assert strangers == 0
-    assert touched > 10
+    assert {carrier for carrier, events in touched if events > 10} == set(last)

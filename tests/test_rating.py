@@ -5,10 +5,12 @@ pencil would; the models rate the same files as always. Every event must come ou
 """
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,7 +22,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIRST_DAY = date(2026, 10, 20)  # clocks go back on the 25th in Europe, on the 1st of November in America
 READ_EVENTS = """
 select
-    event_id, rating_status, billed_quantity, rated_cost_amount, rated_cost_including_tax_amount, dial_code
+    event_id, rating_status, unrated_reason, billed_quantity, rated_cost_amount, rated_cost_including_tax_amount,
+    dial_code, mcc, mnc, origin_code
 from {{ ref('int_events_rated') }} as events
 left join {{ ref('int_rate_decks_resolved') }} as decks
     on events.deck_row_id = decks.deck_row_id
@@ -54,6 +57,26 @@ class Price:
         )
 
 
+class Code(NamedTuple):
+    """Whose price it is: calls to a number or a network, of all callers or of some."""
+
+    digits: str = ""
+    mcc: str | None = None
+    mnc: str | None = None
+    origin: str = ""
+
+    def leads_to(self, call: "Call") -> bool:
+        if self.mcc is None:
+            return call.number.startswith(self.digits)
+        return self.mcc == call.mcc and self.mnc in (None, call.mnc)
+
+    def comes_from(self, call: "Call") -> bool:
+        return not self.origin or (call.origin.isdigit() and call.origin.startswith(self.origin))
+
+    def closeness(self) -> tuple:
+        return self.mnc is not None, self.mcc is not None, len(self.digits), len(self.origin)
+
+
 @dataclass
 class Deck:
     """One file of a carrier: the codes with their prices, None for a closed one."""
@@ -61,7 +84,7 @@ class Deck:
     is_full: bool
     effective: date
     received: datetime
-    codes: dict[str, list[Price] | None]
+    codes: dict[Code, list[Price] | None]
 
 
 @dataclass
@@ -86,19 +109,26 @@ class Agreement:
         midnight = datetime.combine(deck.effective, datetime.min.time(), ZoneInfo(self.zone))
         return max(midnight.astimezone(UTC), deck.received)
 
-    def prices_of(self, number: str, moment: datetime) -> list[Price] | None:
-        in_force: dict[str, list[Price]] = {}
+    def prices_of(self, call: "Call") -> list[Price] | str:
+        """The prices of the closest code in force, or why there is none."""
+        in_force: dict[Code, list[Price]] = {}
+        to_come: list[Code] = []
         for deck in sorted(self.decks, key=self.applies_from):
-            if self.applies_from(deck) > moment:
-                break
+            if self.applies_from(deck) > call.started:
+                to_come += [code for code, prices in deck.codes.items() if prices is not None]
+                continue
             if deck.is_full:
                 in_force.clear()
             for code, prices in deck.codes.items():
                 in_force.pop(code, None)
                 if prices is not None:
                     in_force[code] = prices
-        codes = [code for code in in_force if number.startswith(code)]
-        return in_force[max(codes, key=len)] if codes else None
+        leading_there = [code for code in in_force if code.leads_to(call)]
+        if codes := [code for code in leading_there if code.comes_from(call)]:
+            return in_force[max(codes, key=Code.closeness)]
+        if any(code.leads_to(call) and code.comes_from(call) for code in to_come):
+            return "rate_not_yet_effective"
+        return "no_rate_for_that_origin" if leading_there else "no_rate"
 
 
 @dataclass(frozen=True)
@@ -108,6 +138,9 @@ class Call:
     event_id: str
     agreement: Agreement
     number: str
+    origin: str
+    mcc: str | None
+    mnc: str | None
     started: datetime
     seconds: Decimal
     is_answered: bool
@@ -126,12 +159,12 @@ def rounded(amount: Fraction, mode: str, decimals: int) -> Fraction:
     return Fraction(whole + up, 10**decimals)
 
 
-def increments_of(call: Call) -> list[tuple[int, Price]] | None:
-    """Length and price of each increment, in order; None where one of them begins when nothing is in force."""
+def increments_of(call: Call) -> list[tuple[int, Price]] | str:
+    """Length and price of each increment, in order; the reason where one of them has no price."""
     agreement = call.agreement
-    prices = agreement.prices_of(call.number, call.started)
-    if prices is None:
-        return None
+    prices = agreement.prices_of(call)
+    if isinstance(prices, str):
+        return prices
     seconds = Fraction(call.seconds)
     if agreement.quantity_rounding != "none":
         seconds = rounded(seconds, agreement.quantity_rounding, 0)
@@ -145,7 +178,7 @@ def increments_of(call: Call) -> list[tuple[int, Price]] | None:
         moment = (call.started + timedelta(seconds=reached)).astimezone(ZoneInfo(agreement.zone))
         found = [price for price in prices if price.counts_at(moment, reached)]
         if not found:
-            return None
+            return "no_rate_at_that_time"
         price = max(found, key=lambda price: price.from_second)
         length = price.minimum if reached == 0 and price.minimum else price.increment
         laid.append((length, price))
@@ -153,15 +186,15 @@ def increments_of(call: Call) -> list[tuple[int, Price]] | None:
     return laid
 
 
-def calculated(calls: list[Call]) -> dict[str, tuple | None]:
-    """Status, billed seconds, cost and cost with tax of each call, None where it cannot be rated."""
+def calculated(calls: list[Call]) -> dict[str, tuple]:
+    """Status, billed seconds, cost and cost with tax of each call, or the reason why it cannot be rated."""
     left: dict[tuple, int] = {}
-    results: dict[str, tuple | None] = {}
+    results: dict[str, tuple] = {}
     for call in sorted(calls, key=lambda call: (call.started, call.event_id)):
         agreement = call.agreement
         laid = increments_of(call) if call.is_answered else []
-        if laid is None:
-            results[call.event_id] = None
+        if isinstance(laid, str):
+            results[call.event_id] = ("unrated", laid)
             continue
         month = call.started.astimezone(ZoneInfo(agreement.zone)).strftime("%Y-%m")
         allowance = left.setdefault((agreement.carrier, month), agreement.free)
@@ -227,6 +260,23 @@ def random_prices(dice: random.Random, agreement: Agreement) -> list[Price]:
     return prices
 
 
+NETWORKS = [(mcc, mnc) for mcc in ("262", "310") for mnc in (None, "01", "001", "1")]
+
+
+def random_codes(dice: random.Random, has_networks: bool, has_origins: bool) -> list[Code]:
+    """What a file prices: some numbers, some networks, some of them for some callers alone or at other prices."""
+    numbers = ["1", "12", "4", "44", "447", "4477", "49", "491", "33", "336", ""]
+    codes = [Code(digits) for digits in dice.sample(numbers, dice.randint(3, 8))]
+    if has_networks:
+        codes += [Code(mcc=mcc, mnc=mnc) for mcc, mnc in dice.sample(NETWORKS, dice.randint(1, 5))]
+    if has_origins:
+        for code in [code for code in codes if dice.random() < 0.6]:
+            codes += [code._replace(origin=origin) for origin in dice.sample(["4", "40", "44", "447", "1", "33"], 2)]
+            if dice.random() < 0.6:
+                codes.remove(code)
+    return codes
+
+
 def random_agreement(dice: random.Random, number: int) -> Agreement:
     rounding = dice.choice([None, None, ("half_up", 4), ("half_even", 3), ("up", 3), ("down", 5)])
     agreement = Agreement(
@@ -243,11 +293,11 @@ def random_agreement(dice: random.Random, number: int) -> Agreement:
         attempt_fee=Decimal(dice.choice(["0", "0", "0.003"])),
         attempt_scope=dice.choice(["every_attempt", "final_attempt", "failed_attempt"]),
     )
+    has_networks, has_origins = [(False, True), (False, False), (True, False), (True, True)][number % 4]
     for step, is_full in enumerate([True, False, False, True, False]):
         effective = FIRST_DAY + timedelta(days=3 * step - 1)
         delay = dice.choice([-10, -10, 1])  # days: before its day, or too late for it
         received = datetime.combine(effective, datetime.min.time(), UTC) + timedelta(days=delay, hours=7, minutes=step)
-        codes = dice.sample(["1", "12", "4", "44", "447", "4477", "49", "491", "33", "336", ""], dice.randint(3, 8))
         agreement.decks.append(
             Deck(
                 is_full,
@@ -255,7 +305,7 @@ def random_agreement(dice: random.Random, number: int) -> Agreement:
                 received,
                 {
                     code: None if not is_full and dice.random() < 0.3 else random_prices(dice, agreement)
-                    for code in codes
+                    for code in random_codes(dice, has_networks, has_origins)
                 },
             )
         )
@@ -265,10 +315,15 @@ def random_agreement(dice: random.Random, number: int) -> Agreement:
 def random_call(dice: random.Random, number: int, agreements: list[Agreement]) -> Call:
     seconds = dice.choice([dice.randint(0, 130), dice.randint(0, 1500), Decimal(dice.randint(0, 200_000)).scaleb(-3)])
     beginning = dice.choice(["1", "12", "12", "4", "44", "447", "4477", "49", "491", "33", "336", "8"])
+    origin = dice.choice(["44", "447", "49", "1", "12", "33", "40", "8"]) + str(dice.randint(10_000_000, 99_999_999))
+    mcc, mnc = dice.choice([*NETWORKS, ("208", "01"), (None, None), (None, None)])
     return Call(
         event_id=f"e{number:05}",
         agreement=dice.choice(agreements),
         number=beginning + str(dice.randint(10_000_000, 99_999_999)),
+        origin=dice.choice([origin, origin, origin, "4", "44ACME", ""]),
+        mcc=mcc,
+        mnc=mnc,
         started=datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
         + timedelta(seconds=dice.randint(0, 16 * 86_400 - 1)),
         seconds=Decimal(seconds),
@@ -298,10 +353,11 @@ def written(agreements: list[Agreement], calls: list[Call]) -> Files:
                "attempt_fee_amount": one.attempt_fee, "attempt_fee_scope": one.attempt_scope})  # fmt: skip
         for version, deck in enumerate(one.decks):
             for code, prices in deck.codes.items():
-                row = {"carrier_id": one.carrier, "service": "voice", "direction": "outbound", "dial_code": code,
+                row = {"carrier_id": one.carrier, "service": "voice", "direction": "outbound",
+                       "dial_code": code.digits, "mcc": code.mcc, "mnc": code.mnc, "origin_code": code.origin,
                        "deck_version": version, "deck_kind": "full" if deck.is_full else "amendment",
                        "received_at": deck.received.strftime("%Y-%m-%dT%H:%M:%SZ"), "effective_date": deck.effective,
-                       "destination_name": f"to {code}", "rate_currency": one.currency}  # fmt: skip
+                       "destination_name": f"to {code.digits or code.mcc}", "rate_currency": one.currency}  # fmt: skip
                 if prices is None:
                     files.rows["decks"].append(row | {"change_type": "closed"})
                 for price in prices or []:
@@ -316,7 +372,8 @@ def written(agreements: list[Agreement], calls: list[Call]) -> Files:
         at = call.started.strftime("%Y-%m-%dT%H:%M:%SZ")
         files.rows["usage"].append(
             {"event_id": call.event_id, "service": "voice", "direction": "outbound", "account_id": "a",
-             "carrier_id": call.agreement.carrier, "destination": call.number, "started_at": at, "received_at": at,
+             "carrier_id": call.agreement.carrier, "origin": call.origin, "destination": call.number,
+             "mcc": call.mcc, "mnc": call.mnc, "started_at": at, "received_at": at,
              "status": "answered" if call.is_answered else "busy", "quantity": f"{call.seconds:f}",
              "quantity_unit": "second", "is_final_attempt": str(call.is_final).lower()})  # fmt: skip
     return files
@@ -346,7 +403,7 @@ def test_each_of_20_000_random_events_costs_what_a_person_with_a_pencil_finds(mo
     different = []
     for call in calls:
         row = found[call.event_id]
-        told = None
+        told = (row["rating_status"], row["unrated_reason"])
         if row["rating_status"] != "unrated":
             amounts = (row["rated_cost_amount"], row["rated_cost_including_tax_amount"])
             told = (
@@ -358,16 +415,22 @@ def test_each_of_20_000_random_events_costs_what_a_person_with_a_pencil_finds(mo
             different.append((call.event_id, told, expected[call.event_id]))
     assert not different, f"{len(different)} of {EVENTS}, such as {different[:5]}"
     # Chance has put enough into every corner.
-    kinds = [expected[call.event_id][0] if expected[call.event_id] else "unrated" for call in calls]
-    assert min(kinds.count(kind) for kind in ("rated", "not_charged", "unrated")) >= 500
+    kinds = Counter(found[0] for found in expected.values())
+    reasons = Counter(found[1] for found in expected.values() if found[0] == "unrated")
+    assert len(kinds) == 3 and min(kinds.values()) >= 500
+    assert len(reasons) == 4 and min(reasons.values()) >= 50
 
 
 def test_every_rated_event_points_to_the_code_of_the_deck_that_priced_it(month):
     calls, found = month
+    priced_by: Counter[tuple] = Counter()
     for call in calls:
         row = found[call.event_id]
         if row["rating_status"] == "rated" and row["billed_quantity"]:
-            assert row["dial_code"] is not None and call.number.startswith(row["dial_code"])
+            code = Code(row["dial_code"], row["mcc"], row["mnc"], row["origin_code"] or "")
+            assert code.leads_to(call) and code.comes_from(call)
+            priced_by[code.mnc is not None, code.mcc is not None, code.origin != ""] += 1
+    assert len(priced_by) == 6 and min(priced_by.values()) >= 50  # each kind of code, with and without an origin
 
 
 def test_every_public_case_of_calls_comes_out_of_the_models_exactly():

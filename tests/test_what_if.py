@@ -141,7 +141,7 @@ def rounded(amount: Decimal, decimals: int) -> Decimal:
 
 
 def costs(answer: what_if.Answer) -> dict[str | None, tuple[int, Decimal, Decimal]]:
-    return {line.dial_code: (line.event_count, line.cost_before, line.cost_after) for line in answer.lines}
+    return {line.code_name: (line.event_count, line.cost_before, line.cost_after) for line in answer.lines}
 
 
 # --- a simulated month ----------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
     after = sum(rounded(rate * 2 * billed / 60, 5) for (billed,) in seconds)
     assert len(seconds) >= 5 and answer.month == OCTOBER and answer.carrier_id == "ponte-wholesale"
     assert costs(answer)[code] == (len(seconds), before, after)
-    assert {line.dial_code for line in answer.lines if line.difference} == {code}
+    assert {line.code_name for line in answer.lines if line.difference} == {code}
     assert sum(line.difference for line in answer.lines) == after - before
     assert answer.lines[0].rates_after == (what_if.Rate(rate * 2, 60, "EUR", "second"),)
     [total] = json.loads(what_if_report.as_json(answer))["totals"]
@@ -356,11 +356,11 @@ def test_a_full_deck_takes_the_place_of_all_others_and_what_it_leaves_out_is_unr
     deck = write(tmp_path / "deck.csv", DECK_HEADER, rows)
     answer = what_if.ask(changing, deck, manifest=dbt_project.parsed)
     assert costs(answer) == {"49": (3, Decimal("0.42"), Decimal("1.80"))}
-    assert [(one.becomes, one.reason, one.dial_code, one.event_count, one.cost) for one in answer.changes] == [
+    assert [(one.becomes, one.reason, one.code_name, one.event_count, one.cost) for one in answer.changes] == [
         ("unrated", "no_rate", "33", 3, Decimal("0.66")),
         ("rated", "no_rate", "34", 3, Decimal("2.70")),
     ]
-    assert {(one.finding_reason, one.dial_code, one.severity) for one in answer.findings} == {
+    assert {(one.finding_reason, one.code_name, one.severity) for one in answer.findings} == {
         ("dropped_from_full_deck", "33", "error"),
         ("increase_inside_notice", "49", "error"),
     }
@@ -376,7 +376,7 @@ def test_of_a_code_with_prices_for_several_days_the_last_one_counts(changing, db
     answer = what_if.ask(changing, deck, manifest=dbt_project.parsed)
     assert costs(answer) == {"49": (3, Decimal("0.42"), Decimal("2.70"))}
     assert answer.codes_of_several_days == 1
-    assert [(one.becomes, one.reason, one.dial_code) for one in answer.changes] == [("unrated", "no_rate", "33")]
+    assert [(one.becomes, one.reason, one.code_name) for one in answer.changes] == [("unrated", "no_rate", "33")]
 
 
 # --- tollgate decks -------------------------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def test_decks_lists_the_most_severe_findings_first_and_counts_all(demo):
 def test_each_oddity_of_a_landed_deck_is_found_once_and_said_in_a_sentence(changing):
     with duckdb.connect(str(changing.warehouse), read_only=True) as warehouse:
         found = deck_findings.read(warehouse, 100, "atlantic-voice")
-    assert {(one.severity, one.dial_code, one.record_number, one.sentence) for one in found} == {
+    assert {(one.severity, one.code_name, one.record_number, one.sentence) for one in found} == {
         ("warning", "4915", None, "left out of the full deck and never closed: 49 prices its numbers"),
         ("error", "352", None, "left out of the full deck and never closed: its numbers have no price"),
         ("error", "33", 5, "158 h of the week have no price"),

@@ -1,6 +1,6 @@
--- One row per price of a dial code and interval by which the events are rated. Kept for the next run, which
--- rates again what a price touches that came, went or changed its interval since. A price itself never
--- changes: it is a row of a file.
+-- One row per price of a code and interval by which the events are rated. Kept for the next run, which rates
+-- again what a price touches that came, went or changed its interval since. A price itself never changes: it
+-- is a row of a file.
 -- depends_on: {{ ref('int_usage_aggregated') }}
 select
     rate_row_id,
@@ -9,6 +9,9 @@ select
     service,
     direction,
     dial_code,
+    mcc,
+    mnc,
+    origin_code,
     is_refused,
     applies_from_at,
     applies_until_at

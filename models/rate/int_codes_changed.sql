@@ -1,5 +1,6 @@
--- One row per dial code and interval in which another price holds than when the events were last rated; none
--- where all events are rated anew. A table of its own, so that the engine knows how few they are.
+-- One row per code and interval in which another price holds than when the events were last rated, whoever
+-- the caller is; none where all events are rated anew. A table of its own, so that the engine knows how few
+-- they are.
 with
 
 rates as (
@@ -16,6 +17,8 @@ rates as (
             service,
             direction,
             dial_code,
+            mcc,
+            mnc,
             applies_from_at as from_at,
             applies_until_at as until_at
         from rates
@@ -30,6 +33,8 @@ rates as (
             coalesce(rates.service, rates_before.service) as service,
             coalesce(rates.direction, rates_before.direction) as direction,
             coalesce(rates.dial_code, rates_before.dial_code) as dial_code,
+            coalesce(rates.mcc, rates_before.mcc) as mcc,
+            coalesce(rates.mnc, rates_before.mnc) as mnc,
             rates.applies_from_at as now_from_at,
             rates.applies_until_at as now_until_at,
             rates_before.applies_from_at as before_from_at,
@@ -44,7 +49,9 @@ rates as (
 
     intervals as (
 
-        {{ intervals_changed('rates_compared', ['carrier_id', 'service', 'direction', 'dial_code']) }}
+        {{ intervals_changed(
+            'rates_compared', ['carrier_id', 'service', 'direction', 'dial_code', 'mcc', 'mnc']
+        ) }}
 
     ),
 {% endif %}
@@ -55,9 +62,9 @@ codes_changed as (
         carrier_id,
         service,
         direction,
-        dial_code,
         length(dial_code) as dial_code_length,
-        {{ number_of_code('dial_code') }} as code_number,
+        {{ level_of_code('mcc', 'mnc', 'length(dial_code)') }} as code_level,
+        {{ number_of_code_at_level('dial_code', 'mcc', 'mnc') }} as code_number,
         from_at,
         until_at
     from intervals

@@ -1,6 +1,11 @@
--- One row per dial code that a full deck left out although nobody had closed it, with the shorter code that
--- prices its numbers from then on.
+-- One row per code that a full deck left out although nobody had closed it, with the more general code, of
+-- the same or of all callers, that prices its numbers from then on: a shorter one, or the country of a
+-- network. What prices the numbers of a network otherwise cannot be said without them.
 {% set for_ever = "timestamp '9999-12-31 00:00:00'" %}
+{% set closeness -%}
+    2 * {{ level_of_code('codes.mcc', 'codes.mnc', 'codes.dial_code_length') }}
+            + case when codes.origin_code is null then 0 else 1 end
+{%- endset %}
 
 with
 
@@ -16,7 +21,7 @@ codes as (
         *,
         coalesce(
             lead(applies_from_at) over (
-                partition by carrier_id, service, direction, dial_code order by applies_from_at
+                partition by carrier_id, service, direction, code_name order by applies_from_at
             ),
             {{ for_ever }}
         ) as next_from_at
@@ -30,7 +35,7 @@ codes_closed as (
         carrier_id,
         service,
         direction,
-        dial_code,
+        code_name,
         applies_from_at
     from deck_rows
     where is_closed
@@ -74,6 +79,9 @@ codes_left_out as (
         codes.service,
         codes.direction,
         codes.dial_code,
+        codes.mcc,
+        codes.mnc,
+        codes.origin_code,
         codes.dial_code_length,
         full_decks.rate_row_id as full_deck_row_id,
         codes.applies_until_at,
@@ -90,7 +98,7 @@ codes_left_out as (
             codes.carrier_id = codes_closed.carrier_id
             and codes.service = codes_closed.service
             and codes.direction = codes_closed.direction
-            and codes.dial_code = codes_closed.dial_code
+            and codes.code_name = codes_closed.code_name
             and codes.applies_until_at = codes_closed.applies_from_at
     where codes.applies_until_at < codes.next_from_at and codes_closed.carrier_id is null
 
@@ -108,14 +116,15 @@ code_lengths as (
 ),
 
 -- Cut first and joined then: in one step with the join, every code would be held against every other one.
-beginnings as (
+codes_above as (
 
     select
         codes_left_out.deck_row_id,
         codes_left_out.carrier_id,
         codes_left_out.service,
         codes_left_out.direction,
-        substring(codes_left_out.dial_code, 1, code_lengths.dial_code_length) as beginning,
+        codes_left_out.origin_code,
+        substring(codes_left_out.dial_code, 1, code_lengths.dial_code_length) as destination_code_name,
         codes_left_out.applies_until_at
     from codes_left_out
     inner join code_lengths
@@ -123,26 +132,64 @@ beginnings as (
             codes_left_out.carrier_id = code_lengths.carrier_id
             and codes_left_out.service = code_lengths.service
             and codes_left_out.direction = code_lengths.direction
-            and codes_left_out.dial_code_length > code_lengths.dial_code_length
+            and codes_left_out.dial_code_length >= code_lengths.dial_code_length
+    where codes_left_out.mcc is null
+    {% for mnc in ['mnc', 'cast(null as string)'] %}
+        union all
+        select
+            deck_row_id,
+            carrier_id,
+            service,
+            direction,
+            origin_code,
+            {{ name_of_code('dial_code', 'mcc', mnc, 'cast(null as string)') }} as destination_code_name,
+            applies_until_at
+        from codes_left_out
+        where mcc is not null
+    {% endfor %}
 
 ),
 
+names_above as (
+
+    select
+        deck_row_id,
+        carrier_id,
+        service,
+        direction,
+        destination_code_name as code_name,
+        applies_until_at
+    from codes_above
+    union
+    select
+        deck_row_id,
+        carrier_id,
+        service,
+        direction,
+        destination_code_name || ' from ' || origin_code as code_name,
+        applies_until_at
+    from codes_above
+    where origin_code is not null
+
+),
+
+-- The code itself has no price at that time, so it is not found here.
 codes_in_their_place as (
 
     select
-        beginnings.deck_row_id,
-        max_by(codes.dial_code, codes.dial_code_length) as dial_code,
-        max_by(codes.is_refused, codes.dial_code_length) as is_refused
-    from beginnings
+        names_above.deck_row_id,
+        max_by(codes.code_name, {{ closeness }}) as code_name,
+        max_by(codes.is_refused, {{ closeness }}) as is_refused
+    from names_above
     inner join codes
         on
-            beginnings.carrier_id = codes.carrier_id
-            and beginnings.service = codes.service
-            and beginnings.direction = codes.direction
-            and beginnings.beginning = codes.dial_code
-            and beginnings.applies_until_at >= codes.applies_from_at
-            and beginnings.applies_until_at < codes.applies_until_at
-    group by beginnings.deck_row_id
+            names_above.carrier_id = codes.carrier_id
+            and names_above.service = codes.service
+            and names_above.direction = codes.direction
+            and names_above.code_name = codes.code_name
+            and names_above.applies_until_at >= codes.applies_from_at
+            and names_above.applies_until_at < codes.applies_until_at
+    group by names_above.deck_row_id
 
 ),
 
@@ -151,8 +198,8 @@ codes_dropped as (
     select
         codes_left_out.deck_row_id,
         codes_left_out.full_deck_row_id,
-        codes_in_their_place.dial_code as shorter_dial_code,
-        coalesce(not codes_in_their_place.is_refused, false) as has_price,
+        codes_in_their_place.code_name as more_general_code_name,
+        coalesce(not codes_in_their_place.is_refused, codes_left_out.mcc is not null) as has_price,
         codes_left_out.applies_until_at as dropped_at,
         codes_left_out.next_from_at as returned_at
     from codes_left_out

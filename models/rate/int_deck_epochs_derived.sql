@@ -1,5 +1,6 @@
 -- One row per carrier, service, direction and stretch of time in which its deck does not change. Within one,
--- numbers that begin alike have the same code, so it is looked for once for all of them.
+-- numbers that begin alike have the same code, so it is looked for once for all of them. Networks and callers
+-- tell events apart only where the deck has prices for them.
 with
 
 rate_decks as (
@@ -41,6 +42,9 @@ decks as (
         service,
         direction,
         greatest(max(dial_code_length), 3) as beginning_length,
+        coalesce(max(length(origin_code)), 0) as origin_beginning_length,
+        bool_or(mcc is not null) as has_networks,
+        bool_and(mcc is null and origin_code is null) as is_by_number_alone,
         row_number() over (order by carrier_id, service, direction) as deck_number
     from rate_decks
     group by carrier_id, service, direction
@@ -56,6 +60,9 @@ deck_epochs_derived as (
         changes.service,
         changes.direction,
         decks.beginning_length,
+        decks.origin_beginning_length,
+        decks.has_networks,
+        decks.is_by_number_alone,
         changes.starts_at,
         lead(changes.starts_at, 1, timestamp '9999-12-31 00:00:00') over (
             partition by decks.deck_number order by changes.starts_at

@@ -2,7 +2,7 @@
 -- are not there, raises too late or prices unlike its neighbours. Nothing is rated by it; it is what to ask
 -- the carrier. All steps are windows or joins on equal keys, so a deck of a million rows takes seconds.
 {% set minutes_of_a_week = 10080 %}
-{% set no_code = 'cast(null as string) as other_dial_code' %}
+{% set no_code = 'cast(null as string) as other_code_name' %}
 {% set no_price = 'cast(null as decimal(18, 8)) as compared_rate_amount,
         cast(null as integer) as compared_per_quantity' %}
 {% set no_minutes = 'cast(null as integer) as unpriced_minutes' %}
@@ -71,10 +71,10 @@ codes_begun as (
         carrier_id,
         service,
         direction,
-        dial_code,
+        code_name,
         min(applies_from_at) as first_from_at
     from codes
-    group by carrier_id, service, direction, dial_code
+    group by carrier_id, service, direction, code_name
 
 ),
 
@@ -97,7 +97,7 @@ unknown_codes_closed as (
         deck_rows.carrier_id,
         deck_rows.service,
         deck_rows.direction,
-        deck_rows.dial_code,
+        deck_rows.code_name,
         deck_rows.applies_from_at,
         min(deck_rows.rate_row_id) as rate_row_id
     from deck_rows
@@ -106,7 +106,7 @@ unknown_codes_closed as (
             deck_rows.carrier_id = codes_begun.carrier_id
             and deck_rows.service = codes_begun.service
             and deck_rows.direction = codes_begun.direction
-            and deck_rows.dial_code = codes_begun.dial_code
+            and deck_rows.code_name = codes_begun.code_name
             and deck_rows.applies_from_at > codes_begun.first_from_at
     left join deck_rows_contradicted
         on deck_rows.rate_row_id = deck_rows_contradicted.rate_row_id
@@ -116,7 +116,7 @@ unknown_codes_closed as (
         and codes_begun.carrier_id is null
         and deck_rows_contradicted.rate_row_id is null
     group by
-        deck_rows.carrier_id, deck_rows.service, deck_rows.direction, deck_rows.dial_code,
+        deck_rows.carrier_id, deck_rows.service, deck_rows.direction, deck_rows.code_name,
         deck_rows.applies_from_at
 
 ),
@@ -133,7 +133,7 @@ unknown_codes_amended as (
             codes.carrier_id = codes_begun.carrier_id
             and codes.service = codes_begun.service
             and codes.direction = codes_begun.direction
-            and codes.dial_code = codes_begun.dial_code
+            and codes.code_name = codes_begun.code_name
             and codes.applies_from_at = codes_begun.first_from_at
     inner join decks_begun
         on
@@ -174,7 +174,7 @@ findings as (
         case when has_price then 'warning' else 'error' end as severity,
         deck_row_id as rate_row_id,
         full_deck_row_id as said_in_row_id,
-        shorter_dial_code as other_dial_code,
+        more_general_code_name as other_code_name,
         {{ no_price }},
         {{ no_minutes }},
         dropped_at as applies_from_at,
@@ -292,7 +292,7 @@ findings as (
         'warning' as severity,
         rate_row_id,
         rate_row_id as said_in_row_id,
-        shorter_dial_code as other_dial_code,
+        shorter_code_name as other_code_name,
         middle_rate_amount as compared_rate_amount,
         middle_per_quantity as compared_per_quantity,
         {{ no_minutes }},
@@ -310,12 +310,12 @@ deck_findings_raised as (
         deck_rows.service,
         deck_rows.direction,
         said_in.deck_version,
-        deck_rows.dial_code,
+        deck_rows.code_name,
         deck_rows.destination_name,
         findings.finding,
         findings.finding_reason,
         findings.severity,
-        findings.other_dial_code,
+        findings.other_code_name,
         deck_rows.rate_currency,
         deck_rows.rate_unit,
         -- Of a dropped code the full deck has no record.

@@ -19,14 +19,14 @@ rows_repeated as (
 
     select
         file_id,
-        dial_code,
+        code_name,
         weekdays,
         from_minute,
         until_minute,
         from_quantity
     from deck_rows
     where not is_closed
-    group by file_id, dial_code, weekdays, from_minute, until_minute, from_quantity
+    group by file_id, code_name, weekdays, from_minute, until_minute, from_quantity
     having count(*) > 1
 
 ),
@@ -38,7 +38,7 @@ copies as (
     inner join rows_repeated
         on
             deck_rows.file_id = rows_repeated.file_id
-            and deck_rows.dial_code = rows_repeated.dial_code
+            and deck_rows.code_name = rows_repeated.code_name
             and deck_rows.weekdays = rows_repeated.weekdays
             and deck_rows.from_minute = rows_repeated.from_minute
             and deck_rows.until_minute = rows_repeated.until_minute
@@ -53,7 +53,7 @@ prices_repeated as (
         carrier_id,
         service,
         direction,
-        dial_code,
+        code_name,
         applies_from_at,
         file_id,
         deck_version,
@@ -67,7 +67,7 @@ prices_repeated as (
         max_by(rate_per_quantity, rate_amount) as greatest_per_quantity
     from copies
     group by
-        carrier_id, service, direction, dial_code, applies_from_at, file_id, deck_version,
+        carrier_id, service, direction, code_name, applies_from_at, file_id, deck_version,
         weekdays, from_minute, until_minute, from_quantity
     having
         min(rate_amount) != max(rate_amount)
@@ -102,7 +102,7 @@ prices_contradicted as (
             prices_repeated.carrier_id = copies.carrier_id
             and prices_repeated.service = copies.service
             and prices_repeated.direction = copies.direction
-            and prices_repeated.dial_code = copies.dial_code
+            and prices_repeated.code_name = copies.code_name
             and prices_repeated.applies_from_at = copies.applies_from_at
             and prices_repeated.file_id = copies.file_id
             and prices_repeated.deck_version is not distinct from copies.deck_version
@@ -129,14 +129,14 @@ closings_contradicted as (
             closings.carrier_id = deck_rows.carrier_id
             and closings.service = deck_rows.service
             and closings.direction = deck_rows.direction
-            and closings.dial_code = deck_rows.dial_code
+            and closings.code_name = deck_rows.code_name
             and closings.applies_from_at = deck_rows.applies_from_at
             and closings.file_id = deck_rows.file_id
             and closings.deck_version is not distinct from deck_rows.deck_version
             and closings.deck_kind = deck_rows.deck_kind
     where closings.is_closed and not deck_rows.is_closed
     group by
-        closings.carrier_id, closings.service, closings.direction, closings.dial_code,
+        closings.carrier_id, closings.service, closings.direction, closings.code_name,
         closings.applies_from_at, closings.file_id, closings.deck_version, closings.deck_kind
 
 ),

@@ -1,6 +1,6 @@
 -- One row per deck row that may price something, with the instant from which it applies (the later of its
 -- first day, on the agreement's clock, and its receipt) and the days of notice that it gave. A row whose rate
--- cannot be read is here too: it still says that the shorter codes do not apply.
+-- cannot be read is here too: it still says that the more general codes do not apply.
 with
 
 -- Of the others nobody knows of which code they are, or from when on.
@@ -13,7 +13,9 @@ deck_rows as (
     where
         refusal_reason is null
         or refusal_reason not in (
-            'deck_kind_unknown', 'effective_date_unreadable', 'received_at_unreadable', 'dial_code_unreadable'
+            'deck_kind_unknown', 'effective_date_unreadable', 'received_at_unreadable',
+            'dial_code_unreadable', 'dial_code_beside_network', 'mcc_unreadable', 'mnc_unreadable',
+            'mnc_without_mcc', 'origin_code_unreadable'
         )
 
 ),
@@ -49,7 +51,11 @@ deck_rows_timed as (
         direction,
         deck_version,
         deck_kind,
+        code_name,
         dial_code,
+        mcc,
+        mnc,
+        origin_code,
         destination_name,
         rate_currency,
         rate_unit,

@@ -1,7 +1,7 @@
 -- One row per event that must be rated again, because a record of it, a price, the terms or its carrier came,
 -- went or changed since the events were last rated, or because it shares an allowance with such an event; a
 -- single row in place of all events where they are rated anew.
-{% set code_lengths = range(15, -1, -1) %}
+{% set code_levels = range(17, -1, -1) %}
 {# Named wherever they are read: in a CTE that is read in several places all events would be written down. #}
 {% set records = ref('int_events_collected') %}
 {% set codes_changed = ref('int_codes_changed') %}
@@ -108,21 +108,24 @@ touched as (
             on split_part(ratings.event_id, ':', 1) = feeds_touched.feed
         where {{ is_read_together('feeds_touched.feed') }}
         union all
-        {% for length in code_lengths %}
+        {% for level in code_levels %}
             select
                 records.event_id,
                 'price' as cause
             from {{ records }} as records
             inner join {{ codes_changed }} as codes_changed
                 on
-                    codes_changed.dial_code_length = {{ length }}
+                    codes_changed.code_level = {{ level }}
                     and records.carrier_id = codes_changed.carrier_id
                     and records.service = codes_changed.service
                     and records.direction = codes_changed.direction
-                    {% if length > 0 %}
+                    {% if level > 15 %}
+                        and {{ number_at_level(none, network_number('records.mcc', 'records.mnc'), level) }}
+                        = codes_changed.code_number
+                    {% elif level > 0 %}
                         and records.service != 'email'
                         and length(records.destination) >= codes_changed.dial_code_length
-                        and {{ beginning_of_number(padded_number('records.destination'), length) }}
+                        and {{ number_at_level(padded_number('records.destination'), none, level) }}
                         = codes_changed.code_number
                     {% endif %}
                     and records.started_at >= codes_changed.from_at

@@ -53,6 +53,7 @@ events_with_terms as (
         numbers.country_code,
         numbers.deck_row_number,
         numbers.has_code_to_come,
+        numbers.has_code_of_other_origins,
         rating_terms.agreement_id,
         rating_terms.agreement_currency,
         rating_terms.time_zone,
@@ -99,6 +100,8 @@ events_with_terms as (
             events.deck_epoch_id = numbers.deck_epoch_id
             and events.number_beginning = numbers.number_beginning
             and events.beginning_digit_count = numbers.beginning_digit_count
+            and events.network_number = numbers.network_number
+            and events.origin_beginning = numbers.origin_beginning
     left join rate_decks
         on numbers.deck_row_number = rate_decks.deck_row_number
     left join rating_terms
@@ -132,6 +135,7 @@ statuses_given as (
             when started_at > received_at + interval 1 day then 'started_after_receipt'
             when deck_epoch_id = 0 then 'no_rate_deck'
             when deck_row_number is null and has_code_to_come then 'rate_not_yet_effective'
+            when deck_row_number is null and has_code_of_other_origins then 'no_rate_for_that_origin'
             when deck_row_number is null then 'no_rate'
             when is_rate_refused then 'rate_refused'
             when rate_currency != agreement_currency then 'rate_currency_differs'

@@ -1,5 +1,7 @@
--- One row per event that this run rates, with the beginning of its number that decides its code: as many
--- digits as the longest code of the deck has.
+-- One row per event that this run rates, with what decides its code: the beginning of its number, as many
+-- digits as the longest code of the deck has, and, where the deck asks for them, its network and the
+-- beginning of the caller's number. Where it does not, these are 0, as are a network that is not known and a
+-- caller without a number.
 with
 
 events as (
@@ -28,6 +30,9 @@ numbers_padded as (
         events.direction,
         events.account_id,
         events.carrier_id,
+        events.origin,
+        events.mcc,
+        events.mnc,
         events.event_status,
         events.quantity_unit,
         events.is_final_attempt,
@@ -56,7 +61,23 @@ events_selected as (
         least(numbers_padded.digit_count, coalesce(deck_epochs.beginning_length, 3)) as beginning_digit_count,
         {{ integer_divide(
             'numbers_padded.padded_number', power_of_ten('15 - coalesce(deck_epochs.beginning_length, 3)', 'bigint')
-        ) }} as number_beginning
+        ) }} as number_beginning,
+        coalesce(
+            case
+                when deck_epochs.has_networks
+                    then {{ network_number('numbers_padded.mcc', 'numbers_padded.mnc') }}
+            end,
+            0
+        ) as network_number,
+        coalesce(
+            case
+                when deck_epochs.origin_beginning_length > 0 and {{ is_digits('numbers_padded.origin') }}
+                    then {{ origin_number(
+                        'substring(numbers_padded.origin, 1, deck_epochs.origin_beginning_length)'
+                    ) }}
+            end,
+            0
+        ) as origin_beginning
     from numbers_padded
     left join deck_epochs
         on

@@ -13,10 +13,10 @@ codes as (
     select
         *,
         lag(deck_row_id) over (
-            partition by carrier_id, service, direction, dial_code order by applies_from_at
+            partition by carrier_id, service, direction, code_name order by applies_from_at
         ) as last_deck_row_id,
         lag(applies_until_at) over (
-            partition by carrier_id, service, direction, dial_code order by applies_from_at
+            partition by carrier_id, service, direction, code_name order by applies_from_at
         ) as last_until_at
     from {{ ref('int_rate_decks_resolved') }}
 

@@ -1,6 +1,7 @@
--- One row per stretch of a deck's time and beginning of a number that was used in it: the longest code in
--- force that the number begins with, if any, and the number's country. Far fewer than events, since traffic
--- keeps going to the same places.
+-- One row per stretch of a deck's time and beginning of a number that was used in it, with its network and
+-- the beginning of the caller's number where the deck asks for them: the longest code in force that the
+-- number begins with, if any, and the number's country. Far fewer than events, since traffic keeps going to
+-- the same places. What a network or the caller decides is looked up by int_callers_matched.
 {% set code_lengths = range(15, -1, -1) %} {# the longest first; a code of no digits is every destination #}
 
 with
@@ -72,6 +73,7 @@ numbers as (
     from beginnings_used
     left join deck_epochs
         on beginnings_used.deck_epoch_id = deck_epochs.deck_epoch_id
+    where coalesce(deck_epochs.is_by_number_alone, true)
 
 ),
 
@@ -113,19 +115,22 @@ codes_last_begun as (
 
 ),
 
-numbers_matched as (
+numbers_looked_up as (
 
     select
         codes_matched.deck_epoch_id,
         codes_matched.beginning_digit_count,
         codes_matched.number_beginning,
+        0 as network_number,
+        0 as origin_beginning,
+        codes_matched.padded_number,
         codes_matched.deck_row_number,
-        coalesce(country_3.country_code, country_2.country_code, country_1.country_code) as country_code,
         coalesce(
             {% for length in code_lengths %}
                 code_{{ length }}.code_number{{ ',' if not loop.last }}
             {% endfor %}
-        ) is not null as has_code_to_come
+        ) is not null as has_code_to_come,
+        false as has_code_of_other_origins
     from codes_matched
     {% for length in code_lengths %}
         left join codes_last_begun as code_{{ length }}
@@ -139,13 +144,31 @@ numbers_matched as (
                         then {{ beginning_of_number('codes_matched.padded_number', length) }}
                 end
     {% endfor %}
+    union all
+    select * from {{ ref('int_callers_matched') }}
+
+),
+
+numbers_matched as (
+
+    select
+        numbers.deck_epoch_id,
+        numbers.beginning_digit_count,
+        numbers.number_beginning,
+        numbers.network_number,
+        numbers.origin_beginning,
+        numbers.deck_row_number,
+        coalesce(country_3.country_code, country_2.country_code, country_1.country_code) as country_code,
+        numbers.has_code_to_come,
+        numbers.has_code_of_other_origins
+    from numbers_looked_up as numbers
     -- Calling codes are prefix-free: at most one of them begins a number.
     {% for length in (1, 2, 3) %}
         left join calling_codes as country_{{ length }}
             on
                 country_{{ length }}.code_length = {{ length }}
-                and codes_matched.beginning_digit_count >= country_{{ length }}.code_length
-                and {{ beginning_of_number('codes_matched.padded_number', length) }}
+                and numbers.beginning_digit_count >= country_{{ length }}.code_length
+                and {{ beginning_of_number('numbers.padded_number', length) }}
                 = country_{{ length }}.code_number
     {% endfor %}
 

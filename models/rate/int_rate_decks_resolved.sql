@@ -1,6 +1,7 @@
--- One row per dial code and interval in which its prices are in force, per carrier, service and direction; no
--- two rows of a code overlap. A code with one price carries it here; where a code has several, for time bands
--- or for steps of a call, they are in int_rates_resolved. All prices of a code share one rate_per_quantity.
+-- One row per code (a dial code or a network, and the origin it is for) and interval in which its prices are
+-- in force, per carrier, service and direction; no two rows of a code overlap. A code with one price carries
+-- it here; where a code has several, for time bands or for steps of a call, they are in int_rates_resolved.
+-- All prices of a code share one rate_per_quantity.
 with
 
 rates as (
@@ -29,7 +30,11 @@ rate_decks_resolved as (
         rates.service,
         rates.direction,
         rates.deck_version,
+        rates.code_name,
         rates.dial_code,
+        rates.mcc,
+        rates.mnc,
+        rates.origin_code,
         rates.destination_id,
         rates.destination_name,
         rates.rate_currency,

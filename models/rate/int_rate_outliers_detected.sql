@@ -1,6 +1,7 @@
 -- One row per price that is many times the middle price of its neighbours, or that part of it. Neighbours are
 -- the codes of its destination in the same full deck and its amendments or, where these are fewer than three,
--- the codes under the same next shorter code. The middle is one of the prices, or two where there is no
+-- the dial codes under the same next shorter one. Prices for some callers only are neighbours of each other,
+-- since a surcharge on the origin is no mistake. The middle is one of the prices, or two where there is no
 -- middle: then a price must be far from both. So neither a mean nor a rounded quotient decides.
 {% set fewest_neighbours = 3 %} {# itself included: of two prices nobody can say which is the odd one #}
 {% set factor = var('deck_rate_outlier_factor') %}
@@ -59,8 +60,12 @@ prices_placed as (
 
     select
         prices.rate_row_id,
-        prices.dial_code,
-        prices.destination_id,
+        prices.code_name,
+        prices.code_name = prices.dial_code as is_dial_code,
+        case
+            when prices.origin_code is null then prices.destination_id
+            else prices.destination_id || ' by origin'
+        end as neighbourhood,
         prices.rate_currency,
         prices.rate_unit,
         decks_numbered.deck_number,
@@ -82,13 +87,13 @@ destinations as (
 
     select
         prices.deck_number,
-        prices.destination_id,
+        prices.neighbourhood,
         prices.rate_currency,
         prices.rate_unit,
         count(*) >= {{ fewest_neighbours }} as has_neighbours,
         {{ holds_far_prices }} as has_far_prices
     from prices_placed as prices
-    group by prices.deck_number, prices.destination_id, prices.rate_currency, prices.rate_unit
+    group by prices.deck_number, prices.neighbourhood, prices.rate_currency, prices.rate_unit
 
 ),
 
@@ -96,10 +101,11 @@ codes as (
 
     select
         deck_number,
-        dial_code,
+        code_name,
         dial_code_length
     from prices_placed
-    group by deck_number, dial_code, dial_code_length
+    where is_dial_code
+    group by deck_number, code_name, dial_code_length
 
 ),
 
@@ -117,8 +123,8 @@ beginnings as (
 
     select
         codes.deck_number,
-        codes.dial_code,
-        substring(codes.dial_code, 1, code_lengths.dial_code_length) as beginning
+        codes.code_name,
+        substring(codes.code_name, 1, code_lengths.dial_code_length) as beginning
     from codes
     inner join code_lengths
         on
@@ -131,14 +137,14 @@ codes_sheltered as (
 
     select
         beginnings.deck_number,
-        beginnings.dial_code,
-        max_by(shorter_codes.dial_code, shorter_codes.dial_code_length) as shorter_dial_code
+        beginnings.code_name,
+        max_by(shorter_codes.code_name, shorter_codes.dial_code_length) as shorter_code_name
     from beginnings
     inner join codes as shorter_codes
         on
             beginnings.deck_number = shorter_codes.deck_number
-            and beginnings.beginning = shorter_codes.dial_code
-    group by beginnings.deck_number, beginnings.dial_code
+            and beginnings.beginning = shorter_codes.code_name
+    group by beginnings.deck_number, beginnings.code_name
 
 ),
 
@@ -147,18 +153,18 @@ families_with_lonely_codes as (
 
     select distinct
         codes_sheltered.deck_number,
-        codes_sheltered.shorter_dial_code
+        codes_sheltered.shorter_code_name
     from prices_placed as prices
     inner join destinations
         on
             prices.deck_number = destinations.deck_number
-            and prices.destination_id = destinations.destination_id
+            and prices.neighbourhood = destinations.neighbourhood
             and prices.rate_currency = destinations.rate_currency
             and prices.rate_unit = destinations.rate_unit
     inner join codes_sheltered
         on
             prices.deck_number = codes_sheltered.deck_number
-            and prices.dial_code = codes_sheltered.dial_code
+            and prices.code_name = codes_sheltered.code_name
     where not destinations.has_neighbours
 
 ),
@@ -167,19 +173,19 @@ families as (
 
     select
         prices.deck_number,
-        codes_sheltered.shorter_dial_code,
+        codes_sheltered.shorter_code_name,
         prices.rate_currency,
         prices.rate_unit
     from prices_placed as prices
     inner join codes_sheltered
         on
             prices.deck_number = codes_sheltered.deck_number
-            and prices.dial_code = codes_sheltered.dial_code
+            and prices.code_name = codes_sheltered.code_name
     inner join families_with_lonely_codes
         on
             codes_sheltered.deck_number = families_with_lonely_codes.deck_number
-            and codes_sheltered.shorter_dial_code = families_with_lonely_codes.shorter_dial_code
-    group by prices.deck_number, codes_sheltered.shorter_dial_code, prices.rate_currency, prices.rate_unit
+            and codes_sheltered.shorter_code_name = families_with_lonely_codes.shorter_code_name
+    group by prices.deck_number, codes_sheltered.shorter_code_name, prices.rate_currency, prices.rate_unit
     having {{ holds_far_prices }}
 
 ),
@@ -189,8 +195,8 @@ neighbours as (
     select
         prices.rate_row_id,
         prices.deck_number,
-        prices.destination_id as neighbourhood,
-        cast(null as string) as shorter_dial_code,
+        prices.neighbourhood,
+        cast(null as string) as shorter_code_name,
         prices.rate_currency,
         prices.rate_unit,
         prices.rate_amount,
@@ -201,7 +207,7 @@ neighbours as (
     inner join destinations
         on
             prices.deck_number = destinations.deck_number
-            and prices.destination_id = destinations.destination_id
+            and prices.neighbourhood = destinations.neighbourhood
             and prices.rate_currency = destinations.rate_currency
             and prices.rate_unit = destinations.rate_unit
     where destinations.has_far_prices
@@ -209,8 +215,8 @@ neighbours as (
     select
         prices.rate_row_id,
         prices.deck_number,
-        codes_sheltered.shorter_dial_code as neighbourhood,
-        codes_sheltered.shorter_dial_code,
+        codes_sheltered.shorter_code_name as neighbourhood,
+        codes_sheltered.shorter_code_name,
         prices.rate_currency,
         prices.rate_unit,
         prices.rate_amount,
@@ -221,17 +227,17 @@ neighbours as (
     inner join codes_sheltered
         on
             prices.deck_number = codes_sheltered.deck_number
-            and prices.dial_code = codes_sheltered.dial_code
+            and prices.code_name = codes_sheltered.code_name
     inner join families
         on
             codes_sheltered.deck_number = families.deck_number
-            and codes_sheltered.shorter_dial_code = families.shorter_dial_code
+            and codes_sheltered.shorter_code_name = families.shorter_code_name
             and prices.rate_currency = families.rate_currency
             and prices.rate_unit = families.rate_unit
     inner join destinations
         on
             prices.deck_number = destinations.deck_number
-            and prices.destination_id = destinations.destination_id
+            and prices.neighbourhood = destinations.neighbourhood
             and prices.rate_currency = destinations.rate_currency
             and prices.rate_unit = destinations.rate_unit
 
@@ -274,7 +280,7 @@ distances as (
 
     select
         neighbours.rate_row_id,
-        neighbours.shorter_dial_code,
+        neighbours.shorter_code_name,
         middles.lower_rate_amount,
         middles.lower_per_quantity,
         middles.upper_rate_amount,
@@ -302,7 +308,7 @@ rate_outliers_detected as (
 
     select
         rate_row_id,
-        shorter_dial_code,
+        shorter_code_name,
         case when is_far_above then upper_rate_amount else lower_rate_amount end as middle_rate_amount,
         case when is_far_above then upper_per_quantity else lower_per_quantity end as middle_per_quantity,
         is_far_above

@@ -1,7 +1,8 @@
--- One row per price of a dial code and interval in which it is in force, per carrier, service and direction:
--- a code has one price, or one for each time band and each step of a call. A full deck ends every row before
--- it, an amendment ends the prices of its own code, a closed code ends without a successor, so that the next
--- shorter code applies. A row applies from its effective date in the agreement's zone, or from receipt if
+-- One row per price of a code and interval in which it is in force, per carrier, service and direction. A
+-- code is a dial code or a network, for all callers or for those whose number begins with the origin code. It
+-- has one price, or one for each time band and each step of a call. A full deck ends every row before it, an
+-- amendment ends the prices of its own code, a closed code ends without a successor, so that the next more
+-- general code applies. A row applies from its effective date in the agreement's zone, or from receipt if
 -- that is later.
 with
 
@@ -57,7 +58,7 @@ prices as (
     from deck_rows_in_force
     qualify row_number() over (
         partition by
-            carrier_id, service, direction, dial_code, applies_from_at, file_id, deck_version,
+            carrier_id, service, direction, code_name, applies_from_at, file_id, deck_version,
             weekdays, from_minute, until_minute, from_quantity
         order by is_refused asc, received_at desc, record_number desc
     ) = 1
@@ -71,7 +72,7 @@ codes as (
         carrier_id,
         service,
         direction,
-        dial_code,
+        code_name,
         applies_from_at,
         file_id,
         deck_version,
@@ -83,7 +84,7 @@ codes as (
         bool_or(is_refused) as is_code_refused,
         bool_or(is_closed) as is_code_closed
     from prices
-    group by carrier_id, service, direction, dial_code, applies_from_at, file_id, deck_version, deck_kind
+    group by carrier_id, service, direction, code_name, applies_from_at, file_id, deck_version, deck_kind
 
 ),
 
@@ -93,7 +94,7 @@ codes_deduplicated as (
     select *
     from codes
     qualify row_number() over (
-        partition by carrier_id, service, direction, dial_code, applies_from_at
+        partition by carrier_id, service, direction, code_name, applies_from_at
         order by
             is_code_refused asc,
             last_received_at desc,
@@ -156,7 +157,7 @@ intervals_closed as (
                     codes_deduplicated.carrier_id,
                     codes_deduplicated.service,
                     codes_deduplicated.direction,
-                    codes_deduplicated.dial_code
+                    codes_deduplicated.code_name
                 order by codes_deduplicated.applies_from_at
             ),
             coalesce(starts_before_full_decks.next_full_deck_at, timestamp '9999-12-31 00:00:00')
@@ -181,7 +182,11 @@ rates_resolved as (
         prices.direction,
         prices.deck_version,
         prices.deck_kind,
+        prices.code_name,
         prices.dial_code,
+        prices.mcc,
+        prices.mnc,
+        prices.origin_code,
         md5(lower(prices.destination_name)) as destination_id,
         prices.destination_name,
         prices.rate_currency,
@@ -206,7 +211,7 @@ rates_resolved as (
             intervals_closed.carrier_id = prices.carrier_id
             and intervals_closed.service = prices.service
             and intervals_closed.direction = prices.direction
-            and intervals_closed.dial_code = prices.dial_code
+            and intervals_closed.code_name = prices.code_name
             and intervals_closed.applies_from_at = prices.applies_from_at
             and intervals_closed.file_id = prices.file_id
             and intervals_closed.deck_version is not distinct from prices.deck_version

@@ -1,4 +1,4 @@
--- One row per dial code with time bands or steps: how many minutes of the week have a price at all, how many
+-- One row per code with time bands or steps: how many minutes of the week have a price at all, how many
 -- have one from the first second of a call on, and the first band that begins before another one has ended.
 {% set minutes_of_a_day = 1440 %}
 {% set day_of_bands -%}

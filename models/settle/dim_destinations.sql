@@ -16,7 +16,7 @@ destinations as (
         destination_id,
         min(destination_name) as destination_name,
         max(dial_code) as any_dial_code,
-        count(distinct dial_code) as dial_code_count,
+        count(distinct case when mcc is null then dial_code end) as dial_code_count,
         count(distinct carrier_id) as carrier_count
     from deck_rows
     group by destination_id

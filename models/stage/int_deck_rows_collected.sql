@@ -1,6 +1,7 @@
 -- One row per deck row of every feed that settles (dbt_project.yml lists them), readable or refused. Only the
 -- native feed says when a deck was received; the others are taken to be in time. Only feeds with a remark on
--- each row say that a code is new.
+-- each row say that a code is new, and only the native layout has prices by network and by the caller's
+-- number.
 {% set with_remarks = ['native', 'twt_change_notice', 'twt_offer'] %}
 
 {% for feed in var('feeds')['rate_decks'] %}
@@ -11,7 +12,12 @@
         direction,
         deck_version,
         deck_kind,
+        {{ name_of_code('dial_code', 'mcc', 'mnc', 'origin_code') if feed == 'native' else 'dial_code' }}
+            as code_name,
         dial_code,
+        {% for column in ['mcc', 'mnc', 'origin_code'] %}
+            {{ column if feed == 'native' else 'cast(null as string) as ' ~ column }},
+        {% endfor %}
         destination_name,
         rate_currency,
         rate_unit,

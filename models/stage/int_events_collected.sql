@@ -1,6 +1,7 @@
 -- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A
 -- file is read once: a later run reads only those with something new, and puts their records in place of what
--- is here. Only the native feed says which attempt of a call was its last; a record of any other is one.
+-- is here. Only the native feed says which attempt of a call was its last; a record of any other is one. Few
+-- feeds state the network of the destination.
 with
 
 records as (
@@ -15,6 +16,8 @@ records as (
             carrier_id,
             origin,
             destination,
+            {{ 'mcc' if feed in var('feeds_with_networks') else 'cast(null as string) as mcc' }},
+            {{ 'mnc' if feed in var('feeds_with_networks') else 'cast(null as string) as mnc' }},
             event_status,
             quantity_unit,
             refusal_reason,

@@ -26,6 +26,8 @@ events_deduplicated as (
         records.carrier_id,
         records.origin,
         records.destination,
+        records.mcc,
+        records.mnc,
         records.event_status,
         records.quantity_unit,
         case when repeated.event_id is null then records.vendor_currency else repeated.vendor_currency end

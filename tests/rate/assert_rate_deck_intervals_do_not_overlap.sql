@@ -1,4 +1,4 @@
--- Fails if two rows of one dial code are in force at one instant: an event would have two rates, and which
+-- Fails if two rows of one code are in force at one instant: an event would have two rates, and which
 -- one is chosen would be chance.
 {{ config(meta={'dagster': {'ref': {'name': 'int_rate_decks_resolved', 'package': 'tollgate'}}}) }}
 with
@@ -10,7 +10,8 @@ neighbours_seen as (
         applies_from_at,
         applies_until_at,
         lead(applies_from_at) over (
-            partition by carrier_id, service, direction, dial_code order by applies_from_at, applies_until_at
+            partition by carrier_id, service, direction, dial_code, mcc, mnc, origin_code
+            order by applies_from_at, applies_until_at
         ) as next_applies_from_at
     from {{ ref('int_rate_decks_resolved') }}
 

@@ -22,6 +22,9 @@ deck_rows_read as (
         trim(deck_version) as deck_version,
         lower(trim(deck_kind)) as deck_kind,
         coalesce(trim(leading '+' from trim(dial_code)), '') as dial_code,
+        trim(mcc) as mcc,
+        trim(mnc) as mnc,
+        trim(leading '+' from trim(origin_code)) as origin_code,
         trim(destination_name) as destination_name,
         coalesce(lower(trim(change_type)) = 'closed', false) as is_closed,
         {{ opens_code('change_type') }} as is_new,
@@ -61,6 +64,9 @@ select
     deck_version,
     deck_kind,
     dial_code,
+    mcc,
+    mnc,
+    origin_code,
     destination_name,
     rate_currency,
     rate_unit,
@@ -74,7 +80,8 @@ select
             'time_band_unreadable':
                 'weekdays is null or from_minute is null or until_minute is null or from_minute >= until_minute',
             'from_quantity_unreadable': 'from_quantity is null or from_quantity < 0'
-        }
+        },
+        has_networks_and_origins=true
     ) }} as refusal_reason,
     rate_amount,
     rate_per_quantity,

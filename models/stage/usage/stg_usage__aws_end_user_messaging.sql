@@ -30,6 +30,8 @@ events_read as (
         'aws' as carrier_id,
         {{ to_e164('events.origination_phone_number', 'declared') }} as origin,
         {{ to_e164('events.destination_phone_number', 'declared') }} as destination,
+        trim(events.mcc) as mcc,
+        trim(events.mnc) as mnc,
         -- Until isFinal no word is the last, not even a failure. Where no handset reports, AWS says
         -- successful for delivered.
         case
@@ -70,5 +72,5 @@ events_read as (
 
 select
     *,
-    {{ usage_refusal_reason() }} as refusal_reason
+    {{ usage_refusal_reason(states_network=true) }} as refusal_reason
 from events_read

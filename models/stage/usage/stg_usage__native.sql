@@ -15,6 +15,8 @@ events_read as (
         trim(carrier_id) as carrier_id,
         trim(leading '+' from trim(origin)) as origin,
         trim(leading '+' from trim(destination)) as destination,
+        trim(mcc) as mcc,
+        trim(mnc) as mnc,
         lower(trim(status)) as event_status,
         lower(trim(quantity_unit)) as quantity_unit,
         cast(null as string) as vendor_currency,
@@ -33,7 +35,7 @@ events_read as (
 select
     *,
     coalesce(
-        {{ usage_refusal_reason() }},
+        {{ usage_refusal_reason(states_network=true) }},
         case when is_final_attempt is null then 'is_final_attempt_unreadable' end
     ) as refusal_reason
 from events_read

@@ -25,6 +25,8 @@ messages_read as (
         'telnyx' as carrier_id,
         {{ to_e164('messages.cli', 'declared') }} as origin,
         {{ to_e164('messages.cld', 'declared') }} as destination,
+        trim(messages.mcc) as mcc,
+        trim(messages.mnc) as mnc,
         -- Without an answer of the gateway, or without a receipt that can be trusted, nobody knows whether
         -- the message arrived.
         case lower(trim(messages.status))
@@ -75,5 +77,5 @@ messages_priced as (
 
 select
     *,
-    {{ usage_refusal_reason() }} as refusal_reason
+    {{ usage_refusal_reason(states_network=true) }} as refusal_reason
 from messages_priced
