@@ -153,7 +153,8 @@ DECK_ROWS = """
 # Goes on where the steps of int_rates_resolved end: each row that landed, with what became of it there.
 CODES = f"""
     select
-        rows.*, {FILE} as file, prices.applies_from_at, codes.applies_until_at, codes.deck_row_id, codes.is_code_closed,
+        rows.* replace (coalesce(prices.dial_code, rows.dial_code) as dial_code), {FILE} as file,
+        prices.applies_from_at, codes.applies_until_at, codes.deck_row_id, codes.is_code_closed,
         coalesce(
             prices.applies_from_at = rows.received_at
             and (rows.received_at at time zone 'UTC' at time zone $time_zone) > rows.effective_date,
@@ -161,13 +162,16 @@ CODES = f"""
         ) as is_late
     from again.deck_rows as rows
     left join tollgate.ingest.files as files using (file_id)
-    left join prices on prices.rate_row_id = rows.feed || ':' || rows.file_id || ':' || rows.record_number
+    left join prices
+        on prices.file_id = rows.file_id and prices.record_number = rows.record_number
+        and (not rows.is_by_name or starts_with($number, prices.dial_code))
     left join intervals_closed as codes
         on codes.carrier_id = prices.carrier_id and codes.service = prices.service
         and codes.direction = prices.direction and codes.code_name = prices.code_name
         and codes.applies_from_at = prices.applies_from_at and codes.file_id = prices.file_id
         and codes.deck_version is not distinct from prices.deck_version and codes.deck_kind = prices.deck_kind
     where case
+        when rows.is_by_name then prices.dial_code is not null
         when rows.mcc is null then starts_with($number, rows.dial_code)
         else rows.mcc = $mcc and (rows.mnc is null or rows.mnc = $mnc)
     end
