@@ -41,3 +41,16 @@
         ) as remainders_ranked
     ) as units_left_over_counted
 {%- endmacro %}
+
+{# Where parts are too many to be ranked: a part of a total by weight, rounded toward zero, in whole units of 10^-6. What the parts leave
+   over, less than a unit for each, is the caller's to lay on one of them. Amounts below 10^14. #}
+{% macro part_rounded_down(total, weight, weight_of_all, weight_decimals) -%}
+    {%- set one = '1' ~ '0' * weight_decimals -%}
+    case
+        when {{ weight_of_all }} > 0
+            then case when {{ total }} < 0 then -1 else 1 end * {{ integer_divide(
+                'cast(abs(' ~ total ~ ') * 1000000 as ' ~ wide_integer() ~ ') * cast(' ~ weight ~ ' * ' ~ one ~ ' as ' ~ wide_integer() ~ ')',
+                'cast(' ~ weight_of_all ~ ' * ' ~ one ~ ' as ' ~ wide_integer() ~ ')'
+            ) }}
+    end
+{%- endmacro %}

@@ -12,7 +12,7 @@
 {% macro rates_anew() -%}
     {%- if not execute or flags.FULL_REFRESH -%} {{ return(true) }} {%- endif -%}
     {%- for model in [
-        'int_events_rated', 'int_usage_aggregated',
+        'int_events_rated', 'int_usage_summed', 'int_ratings_grouped', 'int_charges_grouped',
         'int_loads_applied', 'int_rates_applied', 'int_rating_terms_applied', 'int_carriers_applied', 'int_charging_terms_applied'
     ] -%}
         {%- if last_run(model) is none -%} {{ return(true) }} {%- endif -%}
@@ -58,20 +58,33 @@
 {# Instead of a day: every day, in the list of days to be summed again. #}
 {% macro no_day() -%} cast('0001-01-01' as date) {%- endmacro %}
 
-{# Before a model adds what it reckoned again: what it holds of the list goes, in one transaction with the adding. A table that is made anew
-   needs a list that asks for everything: else it would hold no more than the changes of the last run.
+{# A table that is made anew needs a list that asks for everything: else it would hold no more than the changes of the last run. #}
+{% macro require_everything(list, is_everything) -%}
+    select case when not exists (select 1 from {{ list }} where {{ is_everything }}) then {{ fail(
+        this.identifier ~ ' is made anew, but ' ~ list.identifier ~ ' does not ask for that: refresh what comes before it too '
+        ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
+    ) }} end
+{%- endmacro %}
+
+{# Before a model adds what it reckoned again: what it holds of the list goes, in one transaction with the adding.
    list             the relation that says what is reckoned again
    key              its column, and the model's, that says of what
    is_everything    its condition for a row in place of all others #}
 {% macro make_room_for(list, key, is_everything) -%}
-    {%- set asks_for_everything = 'exists (select 1 from ' ~ list ~ ' where ' ~ is_everything ~ ')' -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where {{ asks_for_everything }} or {{ key }} in (select {{ key }} from {{ list }})
+        delete from {{ this }}
+        where exists (select 1 from {{ list }} where {{ is_everything }}) or {{ key }} in (select {{ key }} from {{ list }})
     {%- else -%}
-        select case when not {{ asks_for_everything }} then {{ fail(
-            this.identifier ~ ' is made anew, but ' ~ list.identifier ~ ' does not ask for that: refresh what comes before it too '
-            ~ '(dbt run --full-refresh --select +' ~ this.identifier ~ ')'
-        ) }} end
+        {{ require_everything(list, is_everything) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The same for a model that says in words what the keys of another table stand for: those go that the other one has no more. #}
+{% macro drop_unused(table, key, list, is_everything) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ key }} not in (select {{ key }} from {{ table }})
+    {%- else -%}
+        {{ require_everything(list, is_everything) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -252,21 +252,16 @@ USED_BEFORE = """
     ) as earlier_count
     from quantities_before where event_id = $event_id
 """
-# The group of the event: its keys are the columns that it shares with its events, but the sums.
-GROUP_KEYS = """
-    select column_name from duckdb_columns()
-    where database_name = 'tollgate' and schema_name = 'attribute' and not contains(column_name, 'quantity')
-        and not contains(column_name, 'cost_amount')
-        and table_name in ('int_usage_aggregated', 'int_events_attributed')
-    group by column_name having count(*) = 2
-"""
 AT_RISK = """
-    select valued.at_risk_currency, valued.at_risk_amount, usage.event_count, usage.usage_date
+    select at_risk_currency, at_risk_amount, event_count, usage_date
     from tollgate.attribute.int_events_attributed as events
-    join tollgate.attribute.int_usage_aggregated as usage
-        on usage.usage_date = cast(events.started_at as date) and {alike}
-    join tollgate.attribute.int_unrated_usage_valued as valued using (usage_group_id)
-    where events.event_id = $event_id
+    join tollgate.attribute.int_usage_summed using (
+        rating_group_id, charge_group_id, carrier_local_date, partner_local_date
+    )
+    join tollgate.attribute.int_unrated_usage_valued using (
+        rating_group_id, charge_group_id, usage_date, carrier_local_date, partner_local_date
+    )
+    where event_id = $event_id and usage_date = cast(started_at as date)
 """
 ATTRIBUTED = "select * from tollgate.attribute.int_events_attributed where event_id = $event_id"
 
@@ -880,9 +875,7 @@ class _Event:
             sentences.append(
                 f"No price counts from {self._billed(reached)} on, {at:%a} {_instant(at)} on the agreement's clock."
             )
-        keys = [row["column_name"] for row in self.rows(GROUP_KEYS)]
-        alike = " and ".join(f"usage.{key} is not distinct from events.{key}" for key in keys)
-        for group in self.rows(AT_RISK.format(alike=alike), event_id=self.event_id):
+        for group in self.rows(AT_RISK, event_id=self.event_id):
             facts |= {f"group_{name}": value for name, value in group.items()}
             at_risk = "not known, for nothing like it could be rated"
             if group["at_risk_amount"] is not None:

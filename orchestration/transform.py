@@ -71,11 +71,12 @@ def transform(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse:
 
 
 def rules_fingerprint(project: Path = settings.PROJECT_DIR) -> str:
-    """A hash over the files that say how an event is read, rated and charged: other rules, other results."""
+    """A hash over the files that say how an event is read, rated and charged: other rules, other results. And over the
+    engine, whose hashes are the keys of usage groups."""
     files = {file for pattern in RULES for file in project.glob(pattern)}
     named = [(str(file.relative_to(project)), file) for file in files]
     named += [(name, settings.terms_dir() / name) for name in RULES_OF_TERMS]
-    contents = hashlib.sha256()
+    contents = hashlib.sha256(f"duckdb {duckdb.__version__}".encode())
     for name, file in sorted(named):
         contents.update(f"{name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return contents.hexdigest()

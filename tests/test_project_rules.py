@@ -25,8 +25,10 @@ COLLECTED = "_collected"
 # Views of the events, each read by the next and the last one by the table: they keep no row, and two of one event would
 # be two in the table. To look for them in each view would take as long as rating does.
 PASSED_ON = ["int_events_deduplicated", "int_events_selected", "int_events_matched", "int_events_rated"]
-# A view of the same kind whose rows are summed; the law compares the sums with the table before it.
-SUMMED, SUMS, LAW_OF_SUMS = "int_events_attributed", "int_usage_aggregated", "assert_usage_groups_hold_each_event_once"
+# A view of the same kind whose rows are summed, the sums, and a view that names their keys; the law compares what that
+# one shows with the table before the first.
+SUMMED, SUMS, NAMED = "int_events_attributed", "int_usage_summed", "int_usage_aggregated"
+LAW_OF_SUMS = "assert_usage_groups_hold_each_event_once"
 # Sources that no file lands in: what ingest writes of itself, and what publish books.
 SOURCES_WITHOUT_FEED = {"files", "feeds", "postings"}
 
@@ -220,7 +222,7 @@ def test_every_model_has_a_tested_key(dbt_project, tests, models):
         (
             name
             for name, model in models.items()
-            if not has_key(model) and not name.endswith(COLLECTED) and name not in (*PASSED_ON[:-1], SUMMED)
+            if not has_key(model) and not name.endswith(COLLECTED) and name not in (*PASSED_ON[:-1], SUMMED, NAMED)
         ),
         "A row that appears twice is paid twice. Test the key: unique and not_null on one column, or "
         "columns_identify_a_row on several:",
@@ -245,8 +247,9 @@ def test_views_whose_rows_are_passed_on_lead_to_a_table_that_is_compared_with_th
 
 
 def test_the_view_whose_rows_are_summed_is_held_against_the_table_that_it_reads(models, parents, laws):
-    assert models[SUMMED] in parents[SUMS] and models["int_events_rated"] in parents[SUMMED]
-    compared = {models[name]["unique_id"] for name in (SUMS, SUMMED, "int_events_rated")}
+    for view, table in ((SUMMED, "int_events_rated"), (SUMS, SUMMED), (NAMED, SUMS)):
+        assert models[table] in parents[view]
+    compared = {models[name]["unique_id"] for name in (NAMED, SUMMED, "int_events_rated")}
     assert compared <= set(laws[LAW_OF_SUMS]["depends_on"]["nodes"]), (
         "The sums hold each event once is what the law says; without it an event may be lost or doubled in the view."
     )

@@ -24,8 +24,16 @@
         case when one % other = 0 then one when other % one = 0 then other else one * other end) as int)
 {%- endmacro %}
 
-{# A number made from the values of a row: rows that differ in one of them have another, but for one chance in 10^19. Sums of it tell whether
-   two tables hold the same rows, for a fraction of what a join of all rows costs. Only numbers of one run compare. #}
-{% macro fingerprint(columns) -%} {{ adapter.dispatch('fingerprint')(columns) }} {%- endmacro %}
-{% macro default__fingerprint(columns) -%} cast(hash({{ columns | join(', ') }}) as {{ wide_integer() }}) {%- endmacro %}
-{% macro spark__fingerprint(columns) -%} cast(xxhash64({{ columns | join(', ') }}) as {{ wide_integer() }}) {%- endmacro %}
+{# A 64-bit number made from the values of a row: rows that differ in one of them have another, but for one chance in 10^19. The numbers are
+   those of a version of the engine; with another version everything is made anew (orchestration/transform.py). #}
+{% macro number_of_values(columns) -%} {{ adapter.dispatch('number_of_values')(columns) }} {%- endmacro %}
+{% macro default__number_of_values(columns) -%} hash({{ columns | join(', ') }}) {%- endmacro %}
+{% macro spark__number_of_values(columns) -%} xxhash64({{ columns | join(', ') }}) {%- endmacro %}
+
+{# The same, to be summed: sums of it tell whether two tables hold the same rows, for a fraction of what a join of all rows costs. #}
+{% macro fingerprint(columns) -%} cast({{ number_of_values(columns) }} as {{ wide_integer() }}) {%- endmacro %}
+
+{# Two values as one, to be compared by the first and, where that is equal, by the second. #}
+{% macro in_turn(first, second) -%} {{ adapter.dispatch('in_turn')(first, second) }} {%- endmacro %}
+{% macro default__in_turn(first, second) -%} row({{ first }}, {{ second }}) {%- endmacro %}
+{% macro spark__in_turn(first, second) -%} struct({{ first }}, {{ second }}) {%- endmacro %}

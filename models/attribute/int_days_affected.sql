@@ -42,7 +42,7 @@ with
         select
             usage_date,
             sum(event_count) as event_count
-        from {{ last_run('int_usage_aggregated') }}
+        from {{ last_run('int_usage_summed') }}
         group by usage_date
 
     ),

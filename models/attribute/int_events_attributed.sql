@@ -153,7 +153,7 @@ statuses_given as (
 
 ),
 
-events_attributed as (
+quantities_charged as (
 
     select
         event_id,
@@ -194,6 +194,16 @@ events_attributed as (
         partner_local_date,
         started_at
     from statuses_given
+
+),
+
+events_attributed as (
+
+    select
+        *,
+        {{ rating_group_key() }} as rating_group_id,
+        {{ charge_group_key() }} as charge_group_id
+    from quantities_charged
 
 )
 

@@ -1,4 +1,4 @@
--- One row per usage group whose revenue is shared: its part of what the seller's rules give away, by
+-- One row per plan and day whose revenue is shared: its part of what the seller's rules give away, by
 -- revenue, to a millionth.
 with
 
@@ -14,10 +14,11 @@ shared as (
 
 ),
 
-groups_with_shares as (
+days_with_shares as (
 
     select
-        revenue.usage_group_id,
+        revenue.charge_group_id,
+        revenue.partner_local_date,
         revenue.revenue_currency as share_currency,
         revenue.revenue_amount,
         shared.partner_agreement_id,
@@ -36,15 +37,16 @@ groups_with_shares as (
 share_costs_allocated as (
 
     {{ allocate(
-        source='groups_with_shares', total='group_shared_amount', weight='revenue_amount',
-        group_by='partner_agreement_id, service, period_start_date', tie_break='usage_group_id', decimals=6,
-        into='share_amount'
+        source='days_with_shares', total='group_shared_amount', weight='revenue_amount',
+        group_by='partner_agreement_id, service, period_start_date',
+        tie_break='partner_local_date, charge_group_id', decimals=6, into='share_amount'
     ) }}
 
 )
 
 select
-    usage_group_id,
+    charge_group_id,
     share_currency,
-    share_amount
+    share_amount,
+    partner_local_date
 from share_costs_allocated

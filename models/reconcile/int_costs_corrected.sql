@@ -1,32 +1,17 @@
--- One row per rated usage group with its cost after reconciliation: its part of what we accept of the
--- invoice line that covers it, by rated cost, to a millionth; the rated cost itself where no line covers it
--- yet. The parts of a line add up to its accepted amount.
+-- One row per rating group and local day with its cost after reconciliation: its part of what we accept of
+-- the invoice line that covers it, by rated cost, to a millionth; the rated cost itself where no line covers
+-- it yet. The parts of a line add up to its accepted amount.
 with
 
 costs as (
 
     select
-        usage_groups.usage_group_id,
-        usage_groups.rated_cost_currency,
-        usage_groups.rated_cost_amount,
-        expected.invoice_line_id
-    from {{ ref('int_usage_aggregated') }} as usage_groups
-    inner join {{ ref('int_costs_expected') }} as expected
-        on
-            usage_groups.carrier_id = expected.carrier_id
-            and usage_groups.agreement_id = expected.agreement_id
-            and usage_groups.service = expected.service
-            and usage_groups.direction = expected.direction
-            and usage_groups.destination_id = expected.destination_id
-            and usage_groups.destination_name = expected.destination_name
-            and usage_groups.quantity_unit = expected.quantity_unit
-            and usage_groups.rate_amount = expected.rate_amount
-            and usage_groups.rate_per_quantity = expected.rate_per_quantity
-            and usage_groups.connect_fee_amount = expected.connect_fee_amount
-            and usage_groups.rated_cost_currency = expected.rated_cost_currency
-            and usage_groups.is_rounded_per_event = expected.is_rounded_per_event
-            and usage_groups.carrier_local_date = expected.carrier_local_date
-    where usage_groups.rating_status = 'rated'
+        rating_group_id,
+        invoice_line_id,
+        rated_cost_currency,
+        rated_cost_amount,
+        carrier_local_date
+    from {{ ref('int_costs_expected') }}
 
 ),
 
@@ -56,7 +41,8 @@ accepted_lines as (
 costs_covered as (
 
     select
-        costs.usage_group_id,
+        costs.rating_group_id,
+        costs.carrier_local_date,
         costs.rated_cost_amount,
         accepted_lines.invoice_line_id,
         accepted_lines.invoice_currency,
@@ -71,7 +57,8 @@ costs_allocated as (
 
     {{ allocate(
         source='costs_covered', total='accepted_amount', weight='rated_cost_amount',
-        group_by='invoice_line_id', tie_break='usage_group_id', decimals=6, into='corrected_cost_amount'
+        group_by='invoice_line_id', tie_break='carrier_local_date, rating_group_id', decimals=6,
+        into='corrected_cost_amount'
     ) }}
 
 ),
@@ -79,12 +66,17 @@ costs_allocated as (
 costs_corrected as (
 
     select
-        costs.usage_group_id,
+        costs.rating_group_id,
+        costs.rated_cost_amount,
         coalesce(costs_allocated.invoice_currency, costs.rated_cost_currency) as corrected_cost_currency,
-        coalesce(costs_allocated.corrected_cost_amount, costs.rated_cost_amount) as corrected_cost_amount
+        coalesce(costs_allocated.corrected_cost_amount, costs.rated_cost_amount) as corrected_cost_amount,
+        costs_allocated.rating_group_id is not null as is_covered,
+        costs.carrier_local_date
     from costs
     left join costs_allocated
-        on costs.usage_group_id = costs_allocated.usage_group_id
+        on
+            costs.rating_group_id = costs_allocated.rating_group_id
+            and costs.carrier_local_date = costs_allocated.carrier_local_date
 
 )
 

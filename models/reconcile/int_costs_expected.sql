@@ -1,35 +1,48 @@
--- One row per carrier agreement, destination, local day and kind of rate with the cost that our records make
--- us expect, and the invoice line that covers the day, if any. A day is covered once: by the first line of
--- the carrier that states it.
+-- One row per rating group (carrier agreement, destination, kind of rate) and local day with the cost that
+-- our records make us expect, and the invoice line that covers the day, if any. A day is covered once: by the
+-- first line of the carrier that states it.
 with
+
+days_summed as (
+
+    select
+        rating_group_id,
+        carrier_local_date,
+        cast(sum(event_count) as bigint) as event_count,
+        cast(sum(billed_quantity) as decimal(18, 3)) as billed_quantity,
+        cast(sum(undivided_cost_amount) as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(sum(rated_cost_amount) as {{ exact_amount() }}) as rated_cost_amount
+    from {{ ref('int_usage_summed') }}
+    group by rating_group_id, carrier_local_date
+
+),
 
 costs as (
 
     select
-        carrier_id,
-        agreement_id,
-        service,
-        direction,
-        destination_id,
-        destination_name,
-        quantity_unit,
-        rated_cost_currency,
-        rate_amount,
-        rate_per_quantity,
-        connect_fee_amount,
-        is_rounded_per_event,
-        carrier_local_date,
-        {{ month_of('carrier_local_date') }} as period_start_date,
-        sum(event_count) as event_count,
-        cast(sum(billed_quantity) as decimal(18, 3)) as billed_quantity,
-        cast(sum(undivided_cost_amount) as {{ exact_amount() }}) as undivided_cost_amount,
-        cast(sum(rated_cost_amount) as {{ exact_amount() }}) as rated_cost_amount
-    from {{ ref('int_usage_aggregated') }}
-    where rating_status = 'rated'
-    group by
-        carrier_id, agreement_id, service, direction, destination_id, destination_name, quantity_unit,
-        rated_cost_currency, rate_amount, rate_per_quantity, connect_fee_amount, is_rounded_per_event,
-        carrier_local_date, {{ month_of('carrier_local_date') }}
+        days_summed.rating_group_id,
+        ratings.carrier_id,
+        ratings.agreement_id,
+        ratings.service,
+        ratings.direction,
+        ratings.destination_id,
+        ratings.destination_name,
+        ratings.quantity_unit,
+        ratings.rated_cost_currency,
+        ratings.rate_amount,
+        ratings.rate_per_quantity,
+        ratings.connect_fee_amount,
+        ratings.is_rounded_per_event,
+        days_summed.carrier_local_date,
+        {{ month_of('days_summed.carrier_local_date') }} as period_start_date,
+        days_summed.event_count,
+        days_summed.billed_quantity,
+        days_summed.undivided_cost_amount,
+        days_summed.rated_cost_amount
+    from days_summed
+    inner join {{ ref('int_ratings_grouped') }} as ratings
+        on days_summed.rating_group_id = ratings.rating_group_id
+    where ratings.rating_status = 'rated'
 
 ),
 

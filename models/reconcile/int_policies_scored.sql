@@ -1,11 +1,20 @@
 -- One row per carrier agreement, service, direction and billing period: how many of its invoiced lines the
 -- agreed increments reproduce, and which other increments, since which day, reproduce most of the lines that
--- they do not. Only lines whose quantity differs are billed again, so the cost follows the disputed traffic.
+-- they do not. Only lines whose quantity differs are billed again, so the cost follows the disputed traffic;
+-- and where the carrier counts events as we do, only those with as many events as ours: increments change
+-- quantities, not counts.
 with
 
 lines as (
 
-    select * from {{ ref('int_invoice_lines_matched') }}
+    select
+        *,
+        coalesce(
+            bool_or(invoiced_event_count = rated_event_count) over (
+                partition by billing_period_id, service, direction
+            ), false
+        ) as are_counts_comparable
+    from {{ ref('int_invoice_lines_matched') }}
     where is_invoiced and line_type = 'usage' and not is_repeated and rated_event_count is not null
 
 ),
@@ -30,7 +39,10 @@ candidates as (
 deviating_lines as (
 
     select * from lines
-    where invoiced_quantity != rated_quantity and quantity_unit = 'second'
+    where
+        invoiced_quantity != rated_quantity
+        and quantity_unit = 'second'
+        and (not are_counts_comparable or coalesce(invoiced_event_count = rated_event_count, true))
 
 ),
 

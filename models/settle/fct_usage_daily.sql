@@ -1,63 +1,137 @@
-with usage_groups as (
+with
 
-    select * from {{ ref('int_usage_aggregated') }}
+-- Kinds of usage by numbers: millions of usage groups are summed by them, and named once they are few.
+ratings_numbered as (
+
+    select
+        *,
+        dense_rank() over (
+            order by
+                service, direction, carrier_id, destination_id, country_code, quantity_unit, unrated_reason,
+                rated_cost_currency
+        ) as rating_number
+    from {{ ref('int_ratings_grouped') }}
 
 ),
 
-at_risk as (
+ratings as (
 
-    select * from {{ ref('int_unrated_usage_valued') }}
+    select
+        rating_number,
+        min(service) as service,
+        min(direction) as direction,
+        min(carrier_id) as carrier_id,
+        min(destination_id) as destination_id,
+        min(country_code) as country_code,
+        min(quantity_unit) as quantity_unit,
+        min(unrated_reason) as unrated_reason,
+        min(rated_cost_currency) as rated_cost_currency
+    from ratings_numbered
+    group by rating_number
+
+),
+
+charges_numbered as (
+
+    select
+        *,
+        dense_rank() over (order by partner_id, uncharged_reason) as charge_number
+    from {{ ref('int_charges_grouped') }}
+
+),
+
+charges as (
+
+    select
+        charge_number,
+        min(partner_id) as partner_id,
+        min(uncharged_reason) as uncharged_reason
+    from charges_numbered
+    group by charge_number
+
+),
+
+groups_numbered as (
+
+    select
+        groups_summed.usage_date,
+        ratings_numbered.rating_number,
+        charges_numbered.charge_number,
+        groups_summed.event_count,
+        case when ratings_numbered.rating_status = 'rated' then groups_summed.event_count else 0 end
+            as rated_event_count,
+        case when ratings_numbered.rating_status = 'unrated' then groups_summed.event_count else 0 end
+            as unrated_event_count,
+        case when charges_numbered.charge_status = 'uncharged' then groups_summed.event_count else 0 end
+            as uncharged_event_count,
+        groups_summed.quantity,
+        groups_summed.billed_quantity,
+        groups_summed.rated_cost_amount,
+        at_risk.at_risk_amount
+    from {{ ref('int_usage_summed') }} as groups_summed
+    inner join ratings_numbered
+        on groups_summed.rating_group_id = ratings_numbered.rating_group_id
+    inner join charges_numbered
+        on groups_summed.charge_group_id = charges_numbered.charge_group_id
+    left join {{ ref('int_unrated_usage_valued') }} as at_risk
+        on
+            groups_summed.rating_group_id = at_risk.rating_group_id
+            and groups_summed.charge_group_id = at_risk.charge_group_id
+            and groups_summed.usage_date = at_risk.usage_date
+            and groups_summed.carrier_local_date = at_risk.carrier_local_date
+            and groups_summed.partner_local_date = at_risk.partner_local_date
+
+),
+
+numbers_summed as (
+
+    select
+        usage_date,
+        rating_number,
+        charge_number,
+        sum(event_count) as event_count,
+        sum(rated_event_count) as rated_event_count,
+        sum(unrated_event_count) as unrated_event_count,
+        sum(uncharged_event_count) as uncharged_event_count,
+        sum(quantity) as quantity,
+        sum(billed_quantity) as billed_quantity,
+        sum(rated_cost_amount) as rated_cost_amount,
+        sum(at_risk_amount) as at_risk_amount
+    from groups_numbered
+    group by usage_date, rating_number, charge_number
 
 ),
 
 days_summed as (
 
     select
-        usage_groups.usage_date,
-        usage_groups.service,
-        usage_groups.direction,
-        usage_groups.carrier_id,
-        usage_groups.destination_id,
-        usage_groups.country_code,
-        usage_groups.partner_id,
-        usage_groups.quantity_unit,
-        usage_groups.unrated_reason,
-        usage_groups.uncharged_reason,
-        usage_groups.rated_cost_currency,
-        sum(usage_groups.event_count) as event_count,
-        sum(case when usage_groups.rating_status = 'rated' then usage_groups.event_count else 0 end)
-            as rated_event_count,
-        sum(case when usage_groups.rating_status = 'not_charged' then usage_groups.event_count else 0 end)
-            as not_charged_event_count,
-        sum(case when usage_groups.rating_status = 'unrated' then usage_groups.event_count else 0 end)
-            as unrated_event_count,
-        sum(case when usage_groups.charge_status = 'uncharged' then usage_groups.event_count else 0 end)
-            as uncharged_event_count,
-        sum(usage_groups.quantity) as quantity,
-        sum(usage_groups.billed_quantity) as billed_quantity,
-        sum(usage_groups.rated_cost_amount) as rated_cost_amount,
-        sum(at_risk.at_risk_amount) as at_risk_amount
-    from usage_groups
-    left join at_risk
-        on usage_groups.usage_group_id = at_risk.usage_group_id
-    group by
-        usage_groups.usage_date, usage_groups.service, usage_groups.direction, usage_groups.carrier_id,
-        usage_groups.destination_id, usage_groups.country_code, usage_groups.partner_id,
-        usage_groups.quantity_unit, usage_groups.unrated_reason, usage_groups.uncharged_reason,
-        usage_groups.rated_cost_currency
+        numbers_summed.*,
+        ratings.service,
+        ratings.direction,
+        ratings.carrier_id,
+        ratings.destination_id,
+        ratings.country_code,
+        ratings.quantity_unit,
+        ratings.unrated_reason,
+        ratings.rated_cost_currency,
+        charges.partner_id,
+        charges.uncharged_reason
+    from numbers_summed
+    inner join ratings
+        on numbers_summed.rating_number = ratings.rating_number
+    inner join charges
+        on numbers_summed.charge_number = charges.charge_number
 
 ),
 
 fct_usage_daily as (
 
     select
-        md5(
-            cast(usage_date as string) || '|' || service || '|' || direction || '|' || carrier_id
-            || '|' || coalesce(destination_id, '') || '|' || coalesce(country_code, '')
-            || '|' || coalesce(partner_id, '') || '|' || quantity_unit
-            || '|' || coalesce(unrated_reason, '') || '|' || coalesce(uncharged_reason, '')
-            || '|' || coalesce(rated_cost_currency, '')
-        ) as usage_daily_id,
+        md5(concat_ws(
+            '|', cast(usage_date as string), service, direction, carrier_id, coalesce(destination_id, ''),
+            coalesce(country_code, ''), coalesce(partner_id, ''), quantity_unit, coalesce(unrated_reason, ''),
+            coalesce(uncharged_reason, ''), coalesce(rated_cost_currency, '')
+        )) as usage_daily_id,
         service,
         direction,
         carrier_id,
@@ -69,7 +143,7 @@ fct_usage_daily as (
         quantity_unit,
         cast(event_count as bigint) as event_count,
         cast(rated_event_count as bigint) as rated_event_count,
-        cast(not_charged_event_count as bigint) as not_charged_event_count,
+        cast(event_count - rated_event_count - unrated_event_count as bigint) as not_charged_event_count,
         cast(unrated_event_count as bigint) as unrated_event_count,
         cast(uncharged_event_count as bigint) as uncharged_event_count,
         cast(quantity as decimal(18, 3)) as quantity,

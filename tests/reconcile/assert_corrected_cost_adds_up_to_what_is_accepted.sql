@@ -1,24 +1,20 @@
--- Fails if the corrected costs behind an invoice line do not add up to what we accept of it, or a rated group
--- has none: margins would be counted from a cost that nobody pays.
+-- Fails if the corrected costs behind an invoice line do not add up to what we accept of it, or an expected
+-- cost has none: margins would be counted from a cost that nobody pays.
 {{ config(meta={'dagster': {'ref': {'name': 'int_costs_corrected', 'package': 'tollgate'}}}) }}
 with
 
-usage_groups as (
-
-    select * from {{ ref('int_usage_aggregated') }}
-    where rating_status = 'rated'
-
-),
-
-groups_counted as (
+costs_counted as (
 
     select
-        usage_groups.usage_group_id,
-        count(corrected.usage_group_id) as corrected_count
-    from usage_groups
+        expected.rating_group_id,
+        expected.carrier_local_date,
+        count(corrected.rating_group_id) as corrected_count
+    from {{ ref('int_costs_expected') }} as expected
     left join {{ ref('int_costs_corrected') }} as corrected
-        on usage_groups.usage_group_id = corrected.usage_group_id
-    group by usage_groups.usage_group_id
+        on
+            expected.rating_group_id = corrected.rating_group_id
+            and expected.carrier_local_date = corrected.carrier_local_date
+    group by expected.rating_group_id, expected.carrier_local_date
 
 ),
 
@@ -86,21 +82,22 @@ amounts_right_summed as (
 corrected_summed as (
 
     select
-        usage_groups.carrier_id,
+        ratings.carrier_id,
         corrected.corrected_cost_currency as currency,
         sum(corrected.corrected_cost_amount) as corrected_cost_amount
     from {{ ref('int_costs_corrected') }} as corrected
-    inner join usage_groups
-        on corrected.usage_group_id = usage_groups.usage_group_id
-    group by usage_groups.carrier_id, corrected.corrected_cost_currency
+    inner join {{ ref('int_ratings_grouped') }} as ratings
+        on corrected.rating_group_id = ratings.rating_group_id
+    group by ratings.carrier_id, corrected.corrected_cost_currency
 
 )
 
 select
-    'group ' || usage_group_id as offender,
+    'rating group ' || cast(rating_group_id as string) || ' on ' || cast(carrier_local_date as string)
+        as offender,
     1 as right_amount,
     corrected_count as corrected_amount
-from groups_counted
+from costs_counted
 where corrected_count != 1
 
 union all

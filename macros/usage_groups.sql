@@ -1,0 +1,16 @@
+{# The keys of a usage group: numbers made from what its events have in common. Groups carry them in place of a dozen texts, which stand once in
+   int_ratings_grouped and int_charges_grouped; that these have each number once proves that no two kinds of events share one. #}
+
+{# What an event is and what it costs us. #}
+{% macro rating_group_key() -%}
+    {{ number_of_values([
+        'service', 'direction', 'carrier_id', 'agreement_id', 'destination_id', 'destination_name', 'country_code', 'quantity_unit',
+        'rating_status', 'unrated_reason', 'rated_cost_currency', 'rate_amount', 'rate_per_quantity', 'connect_fee_amount',
+        'is_rounded_per_event'
+    ]) }}
+{%- endmacro %}
+
+{# Who is charged for it. #}
+{% macro charge_group_key() -%}
+    {{ number_of_values(['partner_id', 'partner_agreement_id', 'plan_id', 'charge_status', 'uncharged_reason']) }}
+{%- endmacro %}
