@@ -13,6 +13,8 @@ from pathlib import Path
 from orchestration import settings
 
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
+OPTIONAL = ("carrier_fees.csv", "numbers.csv")
+"""Files that a folder may lack: nothing of their kind is agreed then."""
 
 
 class TermsError(Exception):
@@ -35,7 +37,10 @@ def hand_to_dbt() -> None:
     for file in DEMO_TERMS.glob("*.csv"):
         # At one blow: another dbt may be reading the copy, and must not find half of it.
         prepared = copy / f".{file.name}.{os.getpid()}"
-        shutil.copy2(folder / file.name, prepared)
+        if (folder / file.name).is_file():
+            shutil.copy2(folder / file.name, prepared)
+        else:
+            prepared.write_text(",".join(_header(file)) + "\n", encoding="utf-8")
         prepared.replace(copy / file.name)
     os.environ["TOLLGATE_TERMS_COPY"] = str(copy.relative_to(settings.PROJECT_DIR))
 
@@ -45,6 +50,8 @@ def _check(folder: Path) -> None:
         raise TermsError(f"TOLLGATE_TERMS names {folder}, which is no folder")
     for pattern in sorted(DEMO_TERMS.glob("*.csv")):
         file = folder / pattern.name
+        if not file.is_file() and pattern.name in OPTIONAL:
+            continue
         if not file.is_file():
             raise TermsError(f"{file} is missing; a folder of terms holds the files of seeds/terms (docs/terms.md)")
         if missing := [column for column in _header(pattern) if column not in _header(file)]:
