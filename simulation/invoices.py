@@ -1,7 +1,7 @@
 """The carriers' invoices of the month, with the mistakes that each of them makes, and what every mistake
 adds.
 
-Belongs here: lines from tallies, taxes, the mistakes, landing files of invoices and credit notes, the lines
+Belongs here: lines from tallies, fees, taxes, the mistakes, landing files of invoices and credit notes, the lines
 of the truth. Amounts are whole numbers of the last decimal that the agreement rounds lines to. Does not
 belong here: rating (`rating`).
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from simulation.decks import decimal_text
 from simulation.rating import Erring, Tally, round_ratio
-from simulation.terms import Agreement, Month
+from simulation.terms import Agreement, AllTerms, Fee, Month
 
 INVOICE_COLUMNS = (
     "carrier_id", "invoice_number", "invoice_version", "invoice_date", "billing_period_start_date",
@@ -43,6 +44,8 @@ SILENT_CARRIERS = ("mailpost",)
 RESTATING_CARRIERS = ("nordlink",)
 STALE_RATE_DESTINATIONS = 6
 PORT_FEE = Decimal("45")
+# What the carrier asks for a segment instead of the 0.0008 of the agreement.
+EARLY_SURCHARGE = Decimal("0.0010")
 PHANTOM_CALLS, PHANTOM_SECONDS_EACH = 37, 120
 
 
@@ -51,7 +54,8 @@ class Line:
     """A line of an invoice: what it should be on our records (`rated`), and what it says (`invoiced`).
 
     quantity: billed by the agreement; events and said_quantity: what the invoice claims; causes: what each
-    mistake adds. `tally` with `destination` and `days` are the sums behind a usage line. An omitted line
+    mistake adds. `tally` with `destination` and `days` are the sums behind a usage line; of a fee, `quantity` is
+    what it is due for. An omitted line
     has nothing invoiced and gets no number.
     """
 
@@ -104,14 +108,15 @@ class Invoice:
         return str(Decimal(amount).scaleb(-self.agreement.line_decimals))
 
 
-def make_invoices(carriers: dict[str, Agreement], tallies: list[Tally], month: Month) -> list[Invoice]:
+def make_invoices(terms: AllTerms, tallies: list[Tally], month: Month) -> list[Invoice]:
     """An invoice for each carrier with tallies, mistakes and tax included, lines numbered."""
     invoices = []
-    for carrier_id, agreement in carriers.items():
+    for carrier_id, agreement in terms.carriers.items():
         mine = [tally for tally in tallies if tally.deck.plan.carrier_id == carrier_id]
         if not mine:
             continue
         lines = [line for tally in mine for line in _usage_lines(tally, month)]
+        lines += _fee_lines(carrier_id, terms, mine, month)
         invoice = Invoice(carrier_id, agreement, month, lines, carrier_id not in SILENT_CARRIERS)
         if invoice.sent:
             for mistake in MISTAKES.get(carrier_id, ()):
@@ -141,6 +146,52 @@ def _usage_lines(tally: Tally, month: Month) -> list[Line]:
                 line.rated = line.invoiced = _amount(line, "cost", days)
             lines.append(line)
     return lines
+
+
+def _fee_lines(carrier_id: str, terms: AllTerms, tallies: list[Tally], month: Month) -> list[Line]:
+    """Right lines, one per name of a fee of which anything is due."""
+    agreement = terms.carriers[carrier_id]
+    named: dict[str, list[Fee]] = {}
+    for fee in terms.fees:
+        if fee.carrier_id == carrier_id:
+            named.setdefault(fee.name, []).append(fee)
+    lines = []
+    for name, fees in named.items():
+        types = {fee.number_type for fee in fees}
+        line = Line("fee", description=name)
+        exact = Fraction(0)
+        for fee in fees:
+            quantity = _due(fee, types, terms, tallies, month)
+            line.quantity += quantity
+            per_quantity = len(month.days) if fee.by_day else fee.per_quantity
+            exact += Fraction(fee.amount) * quantity / per_quantity
+        numerator = exact.numerator * 10**agreement.line_decimals
+        line.rated = line.invoiced = round_ratio(numerator, exact.denominator, agreement.rounding_mode)
+        if exact:
+            lines.append(line)
+    return lines
+
+
+def _due(fee: Fee, types: set[str], terms: AllTerms, tallies: list[Tally], month: Month) -> int:
+    """Months or days of rented numbers, or billed quantity; a fee of no number type is for the types that no other
+    fee of the name has.
+    """
+    if fee.kind == "per_month":
+        return len(month.days) if fee.by_day else 1
+    if fee.kind == "per_number_month":
+        days = [
+            rental.days_in(month)
+            for rental in terms.rentals
+            if rental.carrier_id == fee.carrier_id
+            and fee.number_type == (rental.number_type if rental.number_type in types else "")
+        ]
+        return sum(days) if fee.by_day else sum(count > 0 for count in days)
+    measure = "events" if fee.kind == "per_event" else "quantity"
+    return sum(
+        int(tally.sums[measure][:, ~tally.deck.hidden].sum())
+        for tally in tallies
+        if fee.service in ("", tally.deck.plan.service) and fee.direction in ("", tally.deck.plan.direction)
+    )
 
 
 def _intervals(tally: Tally, destination: int, day_count: int) -> list[slice]:
@@ -215,7 +266,7 @@ def _repeat_a_line(invoice: Invoice) -> None:
 
 def _bill_a_silent_destination(invoice: Invoice) -> None:
     """Bills calls to the last destination of the deck, by name, that nobody called."""
-    for tally in {id(line.tally): line.tally for line in invoice.lines}.values():
+    for tally in {id(line.tally): line.tally for line in invoice.lines if line.tally}.values():
         silent = np.flatnonzero(~tally.sums["events"].any(axis=(0, 2)) & ~tally.deck.hidden)
         if tally.deck.plan.service == "voice" and len(silent):
             destination = int(max(silent, key=lambda number: tally.deck.names[number]))
@@ -249,6 +300,14 @@ def _add_port_fee(invoice: Invoice) -> None:
     invoice.lines.append(line)
 
 
+def _raise_the_surcharge_early(invoice: Invoice) -> None:
+    """Bills its only fee by an amount that nobody has agreed to yet."""
+    for line in invoice.lines:
+        if line.line_type == "fee":
+            exact = Fraction(EARLY_SURCHARGE) * line.quantity * 10**invoice.agreement.line_decimals
+            line.bill(round_ratio(exact.numerator, exact.denominator, invoice.agreement.rounding_mode), "FEE")
+
+
 def _slip_a_decimal_point(invoice: Invoice) -> None:
     """Bills the fourth busiest line at ten times its rate."""
     line = _nth(_ours(invoice), 3)
@@ -275,7 +334,7 @@ MISTAKES: dict[str, tuple[Callable[[Invoice], None], ...]] = {
     "nordlink": (_bill_coarse_increments,),
     "sakura-tel": (_bill_a_silent_destination, _leave_out_a_day),
     "gulf-connect": (_add_port_fee,),
-    "textwave": (_slip_a_decimal_point, _omit_a_line),
+    "textwave": (_slip_a_decimal_point, _omit_a_line, _raise_the_surcharge_early),
 }
 
 

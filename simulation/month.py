@@ -90,7 +90,7 @@ def write_month(
                 twilio.write(chunk, cost)
             report(f"{month}: usage of {day}, {maker.day_counts[the_month.days_with_edges.index(day)]:,} events")
 
-    invoices = make_invoices(terms.carriers, tallies, the_month)
+    invoices = make_invoices(terms, tallies, the_month)
     write_invoices(landing, invoices)
     notes = write_credit_notes(landing, invoices)
     truth = {

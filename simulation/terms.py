@@ -1,7 +1,7 @@
 """The demo terms as the simulated parties understand them, and the calendar of the simulated month.
 
-Belongs here: agreements, rating terms, plans and accounts read from `seeds/terms`, months and their local
-days. Does not belong here: what an event costs (`rating`), who uses which carrier (`traffic`).
+Belongs here: agreements, rating terms, fees, rented numbers, plans and accounts read from `seeds/terms`, months
+and their local days. Does not belong here: what an event costs (`rating`), who uses which carrier (`traffic`).
 """
 
 import csv
@@ -85,6 +85,34 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Fee:
+    """What a carrier charges beside usage; service, direction and number_type are empty where it asks for none."""
+
+    carrier_id: str
+    name: str
+    kind: str
+    service: str
+    direction: str
+    number_type: str
+    amount: Decimal
+    per_quantity: int
+    by_day: bool
+
+
+@dataclass(frozen=True)
+class Rental:
+    """A number that is rented from a carrier, from `first` on and before `end`."""
+
+    carrier_id: str
+    number_type: str
+    first: date
+    end: date
+
+    def days_in(self, month: Month) -> int:
+        return sum(self.first <= day < self.end for day in month.days)
+
+
+@dataclass(frozen=True)
 class Plan:
     plan_id: str
     partner_id: str
@@ -96,7 +124,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class AllTerms:
-    """The terms that hold on each day of one month, edges included.
+    """The terms that hold on each day of one month, edges included; rented numbers also where they hold for a part.
 
     carriers and partners are keyed by party, rating by carrier, service and direction, partner_of by account.
     """
@@ -104,6 +132,8 @@ class AllTerms:
     carriers: dict[str, Agreement]
     partners: dict[str, Agreement]
     rating: dict[tuple[str, str, str], Terms]
+    fees: list[Fee]
+    rentals: list[Rental]
     plans: list[Plan]
     partner_of: dict[str, str]
 
@@ -113,9 +143,12 @@ def read_terms(folder: Path, month: Month) -> AllTerms:
     out.
     """
 
-    def rows(name: str) -> list[dict[str, str]]:
+    def all_rows(name: str) -> list[dict[str, str]]:
         with open(folder / f"{name}.csv", encoding="utf-8", newline="") as file:
-            return [row for row in csv.DictReader(file) if _holds_throughout(row, month)]
+            return list(csv.DictReader(file))
+
+    def rows(name: str) -> list[dict[str, str]]:
+        return [row for row in all_rows(name) if _holds_throughout(row, month)]
 
     agreements = rows("agreements")
     carriers = {row["party_id"]: _agreement(row) for row in agreements if row["party_role"] == "carrier"}
@@ -134,6 +167,12 @@ def read_terms(folder: Path, month: Month) -> AllTerms:
             for row in rows("rating_terms")
             if row["agreement_id"] in carrier_of
         },
+        fees=[
+            _fee(row, carrier_of[row["agreement_id"]])
+            for row in rows("carrier_fees")
+            if row["agreement_id"] in carrier_of
+        ],
+        rentals=[_rental(row) for row in all_rows("numbers")],
         plans=[_plan(row) for row in rows("plans")],
         partner_of={row["account_id"]: row["partner_id"] for row in rows("accounts")},
     )
@@ -155,6 +194,26 @@ def _agreement(row: dict[str, str]) -> Agreement:
         int(row["line_rounding_decimals"]),
         Decimal(row["tax_ratio"]),
     )
+
+
+def _fee(row: dict[str, str], carrier_id: str) -> Fee:
+    return Fee(
+        carrier_id,
+        row["fee_name"],
+        row["fee_kind"],
+        row["service"],
+        row["direction"],
+        row["number_type"],
+        Decimal(row["fee_amount"]),
+        int(row["fee_per_quantity"] or 1),
+        row["proration"] == "by_day",
+    )
+
+
+def _rental(row: dict[str, str]) -> Rental:
+    end = row["valid_until_date"] or "9999-12-31"
+    first = date.fromisoformat(row["valid_from_date"])
+    return Rental(row["carrier_id"], row["number_type"], first, date.fromisoformat(end))
 
 
 def _plan(row: dict[str, str]) -> Plan:

@@ -474,7 +474,8 @@ def test_twilios_prices_add_up_to_its_invoice_but_for_the_rounding_of_lines(home
     for started, price in charged.values():
         if price and " Oct 2026 " in started:
             prices -= Decimal(price)
-    invoiced = [Decimal(line["invoiced_amount"]) for line in truth["lines"] if line["carrier_id"] == "twilio"]
+    usage = [line for line in truth["lines"] if (line["carrier_id"], line["line_type"]) == ("twilio", "usage")]
+    invoiced = [Decimal(line["invoiced_amount"]) for line in usage]
     assert abs(sum(invoiced) - prices) < Decimal("0.005") * len(invoiced)
     assert sum(invoiced) > 10
 
@@ -559,7 +560,7 @@ def test_every_carrier_makes_its_known_mistakes_and_no_other(truth):
         "ponte-wholesale": set(),
         "sakura-tel": {"MISSING_OURS", "VOLUME"},
         "gulf-connect": {"FEE", "MISSING_OURS"},
-        "textwave": {"RATE", "MISSING_THEIRS", "MISSING_OURS"},
+        "textwave": {"RATE", "MISSING_THEIRS", "MISSING_OURS", "FEE"},
         "mailpost": set(),
         "twilio": set(),
     }
@@ -611,9 +612,31 @@ def test_the_restated_invoice_is_the_longer_one(invoice_lines):
     lines = {line["line_number"]: line["amount"] for line in second if line["line_type"] == "usage"}
     shorter = {line["line_number"]: line["amount"] for line in first if line["line_type"] == "usage"}
     assert shorter.items() < lines.items()
-    net = sum(map(Decimal, lines.values()))
+    net = sum(Decimal(line["amount"]) for line in second if line["line_type"] != "tax")
     tax = [Decimal(line["amount"]) for line in second if line["line_type"] == "tax"]
     assert tax == [(net * Decimal("0.19")).quantize(Decimal("0.01"), ROUND_HALF_UP)]
+
+
+def test_fees_are_billed_by_the_terms_but_for_a_surcharge_that_is_raised_early(truth):
+    fees = {
+        (line["carrier_id"], line["rated_amount"], line["invoiced_amount"])
+        for line in truth["lines"]
+        if line["line_type"] == "fee" and line["carrier_id"] != "textwave"
+    }
+    assert fees == {
+        ("nordlink", "2.82", "2.82"),  # 31 + 15 + 20 + 31 days of four numbers at 0.90 a month
+        ("nordlink", "35.00", "35.00"),
+        ("twilio", "8.90", "8.90"),  # four numbers at 1.15, two toll-free ones at 2.15
+        ("gulf-connect", "0.000", "45.000"),
+    }
+    (surcharge,) = (line for line in truth["lines"] if (line["carrier_id"], line["line_type"]) == ("textwave", "fee"))
+    segments = sum(
+        int(line["billed_quantity"])
+        for line in truth["lines"]
+        if line["carrier_id"] == "textwave" and line["line_type"] == "usage" and Decimal(line["rated_amount"])
+    )
+    assert Decimal(surcharge["rated_amount"]) == pytest.approx(segments * Decimal("0.0008"), abs=Decimal("0.005"))
+    assert Decimal(surcharge["invoiced_amount"]) == pytest.approx(segments * Decimal("0.0010"), abs=Decimal("0.005"))
 
 
 def test_lines_split_where_the_price_changes_and_a_late_amendment_counts_from_receipt(home, truth):

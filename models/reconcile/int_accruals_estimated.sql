@@ -1,5 +1,5 @@
--- One row per carrier agreement, billing month, service and direction with usage that no
--- invoice is about yet: the cost that will come.
+-- One row per carrier agreement, billing month, service and direction with usage that no invoice is about
+-- yet, and one per fee of the month that no invoice is about: the cost that will come.
 with
 
 costs as (
@@ -15,7 +15,7 @@ agreements as (
 
 ),
 
-accruals_estimated as (
+usage_accrued as (
 
     select
         costs.agreement_id || ':' || {{ month_name_of('costs.period_start_date') }}
@@ -24,6 +24,7 @@ accruals_estimated as (
         costs.carrier_id,
         costs.service,
         costs.direction,
+        cast(null as string) as fee_name,
         costs.rated_cost_currency as accrual_currency,
         sum(costs.event_count) as event_count,
         {{ round_money(
@@ -38,6 +39,32 @@ accruals_estimated as (
     group by
         costs.agreement_id, costs.carrier_id, costs.service, costs.direction, costs.rated_cost_currency,
         costs.period_start_date
+
+),
+
+fees_accrued as (
+
+    select
+        expected_fee_id as accrual_id,
+        agreement_id || ':' || {{ month_name_of('period_start_date') }} as billing_period_id,
+        carrier_id,
+        service,
+        direction,
+        fee_name,
+        fee_currency as accrual_currency,
+        0 as event_count,
+        expected_fee_amount as accrued_amount,
+        period_start_date
+    from {{ ref('int_fees_expected') }}
+    where not is_invoiced and omitted_by_invoice_id is null and expected_fee_amount != 0
+
+),
+
+accruals_estimated as (
+
+    select * from usage_accrued
+    union all
+    select * from fees_accrued
 
 )
 

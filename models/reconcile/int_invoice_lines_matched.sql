@@ -1,6 +1,6 @@
--- One row per invoice line with what our records say it should have been, and one per destination that the
--- carrier left out of an invoice that is about its days. Both sides are in the invoice's currency and rounded
--- as the invoice rounds its lines.
+-- One row per invoice line with what our records say it should have been, and one per destination, fee or tax
+-- that the carrier left out of an invoice that is about it. Both sides are in the invoice's currency and
+-- rounded as the invoice rounds its lines.
 with
 
 lines as (
@@ -12,6 +12,18 @@ lines as (
 costs as (
 
     select * from {{ ref('int_costs_expected') }}
+
+),
+
+line_fees as (
+
+    select * from {{ ref('int_fee_lines_matched') }}
+
+),
+
+taxes as (
+
+    select * from {{ ref('int_taxes_expected') }}
 
 ),
 
@@ -95,14 +107,33 @@ omitted_costs as (
 
 ),
 
-invoice_nets as (
+omitted_charges as (
 
     select
+        omitted_by_invoice_id as invoice_id,
+        expected_fee_id as charge_id,
+        agreement_id,
+        'fee' as line_type,
+        service,
+        direction,
+        fee_name || ', expected, not invoiced' as line_description,
+        expected_fee_amount,
+        cast(null as {{ exact_amount() }}) as expected_tax_amount
+    from {{ ref('int_fees_expected') }}
+    where omitted_by_invoice_id is not null and expected_fee_amount != 0
+    union all
+    select
         invoice_id,
-        cast(sum(invoiced_amount) as {{ exact_amount() }}) as invoiced_net_amount
-    from lines
-    where line_type != 'tax'
-    group by invoice_id
+        'tax' as charge_id,
+        agreement_id,
+        'tax' as line_type,
+        cast(null as string) as service,
+        cast(null as string) as direction,
+        'tax, expected, not invoiced' as line_description,
+        cast(null as {{ exact_amount() }}) as expected_fee_amount,
+        expected_tax_amount
+    from taxes
+    where not is_invoiced and expected_tax_amount != 0
 
 ),
 
@@ -147,14 +178,12 @@ lines_and_omissions as (
         line_costs.rated_cost_amount,
         case
             when lines.line_type != 'tax' then null
-            -- The tax on the whole net stands against the first tax line; nothing is left to expect of
+            -- The tax of the whole invoice stands against the first tax line; nothing is left to expect of
             -- further ones.
             when lines.tax_line_position > 1 then cast(0 as {{ exact_amount() }})
-            else {{ round_money(
-                multiply_exactly('coalesce(invoice_nets.invoiced_net_amount, 0)', 'lines.tax_ratio'),
-                'lines.line_rounding_decimals', 'lines.rounding_mode'
-            ) }}
+            else taxes.expected_tax_amount
         end as expected_tax_amount,
+        line_fees.expected_fee_amount,
         lines.invoiced_amount,
         true as is_invoiced,
         lines.is_repeated,
@@ -165,8 +194,10 @@ lines_and_omissions as (
     from lines
     left join line_costs
         on lines.invoice_line_id = line_costs.invoice_line_id
-    left join invoice_nets
-        on lines.invoice_id = invoice_nets.invoice_id
+    left join line_fees
+        on lines.invoice_line_id = line_fees.invoice_line_id
+    left join taxes
+        on lines.invoice_id = taxes.invoice_id
 
     union all
 
@@ -207,6 +238,7 @@ lines_and_omissions as (
         omitted_costs.undivided_cost_amount,
         omitted_costs.rated_cost_amount,
         cast(null as {{ exact_amount() }}) as expected_tax_amount,
+        cast(null as {{ exact_amount() }}) as expected_fee_amount,
         cast(0 as decimal(18, 6)) as invoiced_amount,
         false as is_invoiced,
         false as is_repeated,
@@ -219,6 +251,58 @@ lines_and_omissions as (
         on omitted_costs.omitted_by_invoice_id = invoices.invoice_id
     inner join agreements
         on omitted_costs.agreement_id = agreements.agreement_id
+
+    union all
+
+    select
+        invoices.invoice_id || ':' || omitted_charges.charge_id as invoice_line_id,
+        invoices.invoice_id,
+        invoices.billing_period_id,
+        agreements.party_id as carrier_id,
+        omitted_charges.agreement_id,
+        invoices.invoice_number,
+        omitted_charges.line_type,
+        omitted_charges.service,
+        omitted_charges.direction,
+        cast(null as string) as destination_id,
+        cast(null as string) as destination_name,
+        omitted_charges.line_description,
+        invoices.invoice_currency,
+        agreements.currency as agreement_currency,
+        agreements.rounding_mode,
+        cast(null as string) as quantity_unit,
+        cast(null as string) as rated_quantity_unit,
+        invoices.invoice_version,
+        cast(null as integer) as line_number,
+        agreements.line_rounding_decimals,
+        agreements.payment_days,
+        cast(null as bigint) as invoiced_event_count,
+        cast(null as bigint) as rated_event_count,
+        cast(null as decimal(18, 3)) as invoiced_quantity,
+        cast(null as decimal(18, 3)) as rated_quantity,
+        cast(null as decimal(18, 8)) as invoiced_rate_amount,
+        cast(null as integer) as invoiced_rate_per_quantity,
+        cast(null as decimal(18, 8)) as rated_rate_amount,
+        cast(null as integer) as rated_rate_per_quantity,
+        cast(0 as decimal(18, 8)) as connect_fee_amount,
+        cast(null as boolean) as is_rounded_per_event,
+        cast(null as boolean) as has_one_rate_quantity,
+        cast(null as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(null as {{ exact_amount() }}) as rated_cost_amount,
+        omitted_charges.expected_tax_amount,
+        omitted_charges.expected_fee_amount,
+        cast(0 as decimal(18, 6)) as invoiced_amount,
+        false as is_invoiced,
+        false as is_repeated,
+        invoices.invoice_date,
+        invoices.period_start_date,
+        cast(null as date) as service_first_date,
+        cast(null as date) as service_last_date
+    from omitted_charges
+    inner join invoices
+        on omitted_charges.invoice_id = invoices.invoice_id
+    inner join agreements
+        on omitted_charges.agreement_id = agreements.agreement_id
 
 ),
 
@@ -259,6 +343,7 @@ agreement_amounts_rounded as (
     select
         *,
         case
+            when line_type = 'fee' then coalesce(expected_fee_amount, 0)
             when rated_event_count is null then cast(0 as {{ exact_amount() }})
             when is_rounded_per_event or not has_one_rate_quantity
                 then {{ round_money('rated_cost_amount', 'line_rounding_decimals', 'rounding_mode') }}
@@ -276,7 +361,7 @@ invoice_lines_matched as (
         *,
         case
             when line_type = 'tax' then expected_tax_amount
-            when line_type = 'fee' or is_repeated then cast(0 as {{ exact_amount() }})
+            when is_repeated then cast(0 as {{ exact_amount() }})
             when invoice_currency = agreement_currency then agreement_rated_amount
             when is_convertible then {{ convert_money(
                 'agreement_rated_amount', 'agreement_units_per_base', 'invoice_units_per_base', 'line_rounding_decimals'

@@ -73,6 +73,7 @@ invoice_lines_versioned as (
         direction,
         destination_name,
         line_description,
+        lower(fee_name) as fee_key,
         invoice_currency,
         coalesce(agreement_currency, invoice_currency) as agreement_currency,
         coalesce(rounding_mode, 'half_up') as rounding_mode,

@@ -92,17 +92,18 @@ components as (
     union all
     select
         invoice_line_id,
-        'FEE' as cause,
+        -- A fee that no agreement knows needs no exchange rate to be one.
+        case when is_convertible or expected_fee_amount is null then 'FEE' else 'FX' end as cause,
         invoiced_amount - rated_amount as component_variance_amount
     from rate_step_taken
-    where line_type = 'fee'
+    where line_type = 'fee' and is_invoiced
     union all
     select
         invoice_line_id,
         'TAX' as cause,
         invoiced_amount - rated_amount as component_variance_amount
     from rate_step_taken
-    where line_type = 'tax'
+    where line_type = 'tax' and is_invoiced
     union all
     select
         invoice_line_id,

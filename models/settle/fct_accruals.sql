@@ -6,6 +6,7 @@ with fct_accruals as (
         billing_period_id,
         service,
         direction,
+        fee_name,
         cast(event_count as bigint) as event_count,
         cast(accrued_amount as decimal(18, 6)) as accrued_amount,
         accrual_currency,

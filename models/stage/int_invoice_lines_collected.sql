@@ -11,6 +11,7 @@
         direction,
         destination_name,
         line_description,
+        fee_name,
         invoice_currency,
         quantity_unit,
         refusal_reason,

@@ -62,6 +62,28 @@ destination_codes as (
 
 ),
 
+-- Named as the row of its file says it.
+carrier_fees as (
+
+    select
+        *,
+        coalesce(agreement_id, '?') || ' ' || coalesce(fee_name, '?')
+        || case when service is null then '' else ' ' || service end
+        || case when direction is null then '' else ' ' || direction end
+        || case when country_code is null then '' else ' ' || country_code end
+        || case when mcc is null then '' else ' ' || mcc end
+        || case when mnc is null then '' else ' ' || mnc end
+        || case when number_type is null then '' else ' ' || number_type end as term_id
+    from {{ ref('stg_terms__carrier_fees') }}
+
+),
+
+numbers as (
+
+    select * from {{ ref('stg_terms__numbers') }}
+
+),
+
 known_parties as (
 
     select party_id from parties
@@ -87,6 +109,13 @@ known_agreements as (
 
     select agreement_id from agreements
     where agreement_id is not null
+
+),
+
+known_carrier_agreements as (
+
+    select agreement_id from agreements
+    where agreement_id is not null and party_role = 'carrier'
 
 ),
 
@@ -178,6 +207,20 @@ rows_refused as (
         refusal_reason
     from destination_codes
     where refusal_reason is not null
+    union all
+    select
+        'carrier_fees' as terms_table,
+        term_id,
+        refusal_reason
+    from carrier_fees
+    where refusal_reason is not null
+    union all
+    select
+        'numbers' as terms_table,
+        coalesce(number, '?') as term_id,
+        refusal_reason
+    from numbers
+    where refusal_reason is not null
 
 ),
 
@@ -255,6 +298,23 @@ references_missing as (
         'party_unknown' as refusal_reason
     from destination_codes
     where carrier_id != '*' and carrier_id not in (select known_carriers.party_id from known_carriers)
+    union all
+    select
+        'carrier_fees' as terms_table,
+        term_id,
+        'agreement_unknown' as refusal_reason
+    from carrier_fees
+    where
+        agreement_id not in (
+            select known_carrier_agreements.agreement_id from known_carrier_agreements
+        )
+    union all
+    select
+        'numbers' as terms_table,
+        coalesce(number, '?') as term_id,
+        'party_unknown' as refusal_reason
+    from numbers
+    where carrier_id not in (select known_carriers.party_id from known_carriers)
 
 )
 

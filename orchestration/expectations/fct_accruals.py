@@ -34,8 +34,8 @@ SUITE = gx.ExpectationSuite(
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where event_count < 1",
-            description="every accrual rests on events",
+            unexpected_rows_query="select * from {batch} where event_count < 1 and fee_name is null",
+            description="every accrual rests on events or is a fee",
             severity="critical",
         ),
     ],

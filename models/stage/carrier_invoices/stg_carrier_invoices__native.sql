@@ -42,6 +42,8 @@ invoice_lines_read as (
         lower(trim(direction)) as direction,
         trim(destination_name) as destination_name,
         trim(description) as line_description,
+        case when lower(trim(line_type)) = 'fee' then coalesce(trim(fee_name), trim(description)) end
+            as fee_name,
         upper(trim(currency)) as invoice_currency,
         {{ counted_unit(unit_written) }} as quantity_unit,
         amount_written,

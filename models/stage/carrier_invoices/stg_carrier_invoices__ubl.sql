@@ -90,6 +90,11 @@ invoice_lines_read as (
             when 'AllowanceCharge' then allowance_reason
             else tax_category || ' ' || tax_percent || ' %'
         end as line_description,
+        case
+            when line_type != 'fee' then null
+            when element = 'InvoiceLine' then trim(item_name)
+            else trim(allowance_reason)
+        end as fee_name,
         upper(coalesce(amount_currency, document_currency)) as invoice_currency,
         upper(document_currency) as document_currency,
         invoice_type_code,

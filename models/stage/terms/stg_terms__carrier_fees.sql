@@ -1,0 +1,125 @@
+with
+
+known_countries as (
+
+    select country_code from {{ ref('countries') }}
+
+),
+
+carrier_fees as (
+
+    select
+        trim(agreement_id) as agreement_id,
+        trim(fee_name) as fee_name,
+        lower(trim(fee_kind)) as fee_kind,
+        lower(trim(service)) as service,
+        lower(trim(direction)) as direction,
+        upper(trim(country_code)) as country_code,
+        trim(mcc) as mcc,
+        trim(mnc) as mnc,
+        lower(trim(number_type)) as number_type,
+        lower(trim(quantity_unit)) as quantity_unit,
+        coalesce(lower(trim(proration)), 'none') as proration,
+        {{ number_written('fee_amount') }} as amount_written,
+        coalesce(trim(fee_per_quantity), '1') as fee_per_text,
+        coalesce(trim(is_taxed), 'true') as is_taxed_text,
+        try_cast(valid_from_date as date) as valid_from_date,
+        coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
+        valid_until_date as valid_until_text
+    from {{ ref('carrier_fees') }}
+
+),
+
+-- What tells a fee from the other fees of its agreement: its name, however it is capitalised, and what it is
+-- due for.
+carrier_fees_identified as (
+
+    select
+        *,
+        lower(fee_name) as fee_key,
+        lower(fee_name)
+        || '|' || coalesce(service, '') || '|' || coalesce(direction, '') || '|' || coalesce(country_code, '')
+        || '|' || coalesce(mcc, '') || '|' || coalesce(mnc, '') || '|' || coalesce(number_type, '')
+            as fee_scope,
+        try_cast(amount_written as decimal(18, 8)) as fee_amount,
+        {{ parse_whole_number('fee_per_text') }} as fee_per_quantity,
+        try_cast(is_taxed_text as boolean) as is_taxed
+    from carrier_fees
+
+),
+
+neighbours_seen as (
+
+    select
+        *,
+        max(valid_until_date) over (
+            partition by agreement_id, fee_scope order by valid_from_date nulls last, valid_until_date
+            rows between unbounded preceding and 1 preceding
+        ) as previous_until_date,
+        lead(valid_from_date) over (
+            partition by agreement_id, fee_scope order by valid_from_date nulls last, valid_until_date
+        ) as next_from_date,
+        -- The rows of one name stand on one line of the invoice, and a line is taxed or it is not.
+        min(is_taxed) over (partition by agreement_id, fee_key)
+        != max(is_taxed) over (partition by agreement_id, fee_key) as is_taxed_in_part
+    from carrier_fees_identified
+
+)
+
+select
+    agreement_id || '|' || fee_scope || '|' || cast(valid_from_date as string) as carrier_fee_id,
+    agreement_id,
+    fee_key,
+    fee_name,
+    fee_kind,
+    service,
+    direction,
+    country_code,
+    mcc,
+    mnc,
+    number_type,
+    quantity_unit,
+    proration,
+    case
+        when agreement_id is null or fee_name is null then 'key_missing'
+        when coalesce(fee_kind, '') not in ('per_number_month', 'per_month', 'per_event', 'per_quantity')
+            then 'fee_kind_unknown'
+        when service not in ('voice', 'sms', 'email') then 'service_unknown'
+        when direction not in ('outbound', 'inbound') then 'direction_unknown'
+        when country_code not in (select known_countries.country_code from known_countries)
+            then 'country_unknown'
+        when not ({{ is_digits('mcc') }} and length(mcc) = 3) then 'mcc_unreadable'
+        when not ({{ is_digits('mnc') }} and length(mnc) <= 3) then 'mnc_unreadable'
+        when mnc is not null and mcc is null then 'mnc_without_mcc'
+        when quantity_unit not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
+        when fee_kind = 'per_quantity' and quantity_unit is null then 'quantity_unit_unknown'
+        when proration not in ('none', 'by_day') then 'proration_unknown'
+        -- What the kind cannot apply would be left out unseen.
+        when
+            (fee_kind != 'per_quantity' and quantity_unit is not null)
+            or (fee_kind != 'per_number_month' and number_type is not null)
+            or (fee_kind = 'per_month' and country_code is not null)
+            or (
+                fee_kind in ('per_number_month', 'per_month')
+                and (coalesce(service, direction, mcc, mnc) is not null or fee_per_text != '1')
+            )
+            or (fee_kind in ('per_event', 'per_quantity') and proration != 'none')
+            then 'column_not_of_this_fee_kind'
+        when fee_amount is null or fee_amount < 0 then 'fee_amount_unreadable'
+        when amount_written != fee_amount then 'fee_amount_has_more_than_8_decimals'
+        when fee_per_quantity is null or fee_per_quantity not between 1 and 1000000
+            then 'fee_per_quantity_unreadable'
+        when is_taxed is null then 'is_taxed_unreadable'
+        when is_taxed_in_part then 'is_taxed_differs'
+        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
+        when valid_until_text is not null and try_cast(valid_until_text as date) is null
+            then 'validity_unreadable'
+        when previous_until_date > valid_from_date or next_from_date < valid_until_date
+            then 'terms_overlap'
+    end as refusal_reason,
+    fee_amount,
+    fee_per_quantity,
+    is_taxed,
+    valid_from_date,
+    valid_until_date
+from neighbours_seen

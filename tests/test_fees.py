@@ -1,0 +1,205 @@
+"""What carriers charge beside usage, on a real home: rented numbers, surcharges by network, forgotten and unknown fees,
+and the tax on them, from terms and landing files to the published tables.
+"""
+
+import csv
+import io
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from test_end_to_end import DEMO_TERMS, published, tollgate, warehouse
+from test_feeds_of_invoices import INVOICE
+
+from orchestration import terms
+
+FEES = """\
+agreement_id,fee_name,fee_kind,service,direction,country_code,mcc,mnc,number_type,quantity_unit,fee_amount,fee_per_quantity,proration,is_taxed,valid_from_date,valid_until_date
+nordlink-2025,Number rental,per_number_month,,,,,,,,0.90,,by_day,,2025-01-01,2026-10-11
+nordlink-2025,Number rental,per_number_month,,,,,,,,1.80,,by_day,,2026-10-11,
+nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,,262,01,,segment,10,1000,,false,2025-01-01,
+nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,,262,,,segment,20,1000,,false,2025-01-01,
+nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,DE,,,,segment,0.03,1,,false,2025-01-01,
+nordlink-2025,Interconnect port,per_month,,,,,,,,35.00,,,,2025-01-01,
+textwave-2025,Short code,per_month,,,,,,,,500,,,,2026-10-01,2026-11-01
+ponte-2026,Port fee,per_month,,,,,,,,50,,,,2026-01-01,
+ponte-2026,Regulatory recovery,per_event,voice,,,,,,,1.5,,,,2026-01-01,
+nobody-2026,Port fee,per_month,,,,,,,,50,,,,2026-01-01,
+ponte-2026,Sunday fee,per_sunday,,,,,,,,50,,,,2026-01-01,
+"""
+NUMBERS = """\
+number,carrier_id,number_type,country_code,valid_from_date,valid_until_date
++493022610001,nordlink,geographic,DE,2025-01-01,
++493022610002,nordlink,geographic,DE,2025-01-01,2026-10-16
++493022610003,nordlink,geographic,DE,2025-01-01,2026-10-16
++493022610003,textwave,geographic,DE,2026-10-01,
+"""
+# Eight segments over the network 262 01, four over another of the country, two over one that the record does not name.
+USAGE = """\
+event_id,service,direction,account_id,carrier_id,destination,mcc,mnc,started_at,status,quantity,quantity_unit,received_at
+s1,sms,outbound,bluebird-eu,nordlink,4915112345678,262,01,2026-10-05T12:00:00Z,delivered,3,segment,2026-10-05T12:02:00Z
+s2,sms,outbound,bluebird-eu,nordlink,4915112345678,262,01,2026-10-06T12:00:00Z,delivered,5,segment,2026-10-06T12:02:00Z
+s3,sms,outbound,bluebird-eu,nordlink,4917212345678,262,02,2026-10-06T12:00:00Z,delivered,4,segment,2026-10-06T12:02:00Z
+s4,sms,outbound,bluebird-eu,nordlink,4917212345678,,,2026-10-07T12:00:00Z,delivered,2,segment,2026-10-07T12:02:00Z
+s5,sms,outbound,bluebird-eu,nordlink,4915112345678,262,01,2026-10-07T12:00:00Z,rejected,9,segment,2026-10-07T12:02:00Z
+t1,sms,outbound,bluebird-eu,textwave,4915112345678,262,01,2026-10-05T12:00:00Z,delivered,1,segment,2026-10-05T12:02:00Z
+v1,voice,outbound,bluebird-eu,ponte-wholesale,4915112345678,,,2026-10-05T10:00:00Z,answered,60,second,2026-10-05T10:02:00Z
+v2,voice,outbound,bluebird-eu,ponte-wholesale,4915112345678,,,2026-10-06T10:00:00Z,answered,60,second,2026-10-06T10:02:00Z
+"""
+DECK = """\
+carrier_id,service,direction,deck_version,deck_kind,received_at,effective_date,dial_code,destination_name,change_type,rate_amount,rate_currency,rate_per_quantity,rate_unit,connect_fee_amount
+nordlink,sms,outbound,1,full,2026-09-01T00:00:00Z,2026-09-15,49,Germany,new,0.10,EUR,1,segment,
+textwave,sms,outbound,1,full,2026-09-01T00:00:00Z,2026-09-15,49,Germany,new,0.08,EUR,1,segment,
+ponte-wholesale,voice,outbound,1,full,2026-09-01T00:00:00Z,2026-09-15,49,Germany,new,0.12,EUR,60,second,
+"""
+INVOICE_HEADER = (
+    "carrier_id,invoice_number,invoice_version,invoice_date,billing_period_start_date,currency,line_number,line_type,"
+    "service,direction,destination_name,service_first_date,service_last_date,event_count,billed_quantity,quantity_unit,"
+    "rate_amount,rate_per_quantity,amount,description,fee_name,invoice_total_amount"
+)
+# Usage right; rental right in two lines, of which the second names its fee in a column; a surcharge half a euro too
+# high, and not taxed; the port forgotten; a fee that nobody agreed to. Tax on what was billed: 19 % of 6.49.
+LINES = [
+    ("usage", "sms,outbound,Germany,2026-10-01,2026-10-31,4,14,segment,0.10,1", "1.40", "", ""),
+    ("fee", ",,,,,,,,,", "1.05", "number RENTAL", ""),
+    ("fee", ",,,,,,,,,", "1.04", "of +493022610002 until 15 October", "Number rental"),
+    ("fee", ",,,,,,,,,", "0.72", "A2P carrier fee", ""),
+    ("fee", ",,,,,,,,,", "3.00", "Gift wrapping", ""),
+    ("tax", ",,,,,,,,,", "1.23", "VAT 19 %", ""),
+]
+TOTAL = "8.44"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that was settled with terms of its own. Read only."""
+    folder = tmp_path_factory.mktemp("fees")
+    shutil.copytree(DEMO_TERMS, folder / "terms")
+    (folder / "terms" / "carrier_fees.csv").write_text(FEES)
+    (folder / "terms" / "numbers.csv").write_text(NUMBERS)
+    with (folder / "terms" / "rating_terms.csv").open("a") as file:
+        file.write("nordlink-2025,sms,outbound,segment,1,1,residual,submitted,,,,,,\n")
+    invoice = [
+        f"nordlink,NL-1,1,2026-11-02,2026-10-01,EUR,{number},{line_type},{usage},{amount},{text},{fee_name},{TOTAL}"
+        for number, (line_type, usage, amount, text, fee_name) in enumerate(LINES, 1)
+    ]
+    charge = (
+        "<a:AllowanceCharge><b:ChargeIndicator>true</b:ChargeIndicator>"
+        "<b:AllowanceChargeReason>Regulatory Recovery</b:AllowanceChargeReason>"
+        '<b:Amount currencyID="EUR">3.00</b:Amount></a:AllowanceCharge>'
+    )
+    files = {
+        "usage/native/usage.csv": USAGE,
+        "rate_decks/native/decks.csv": DECK,
+        "carrier_invoices/native/nordlink.csv": "\n".join([INVOICE_HEADER, *invoice]) + "\n",
+        "carrier_invoices/ubl/ponte-wholesale_PW-77.xml": INVOICE.replace(
+            "<a:LegalMonetaryTotal>", charge + "<a:LegalMonetaryTotal>", 1
+        ).replace("305.02", "308.02"),
+    }
+    for name, text in files.items():
+        path = folder / "home" / "landing" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    run = tollgate(folder / "home", "run", terms=folder / "terms")
+    assert run.returncode == 0, run.stdout + run.stderr
+    for said in (
+        "term refused: carrier_fees, nobody-2026 Port fee: agreement_unknown",
+        "term refused: carrier_fees, ponte-2026 Sunday fee: fee_kind_unknown",
+        "term refused: numbers, 493022610003: terms_overlap",
+    ):
+        assert said in run.stdout
+    return folder / "home"
+
+
+def money(*texts: str) -> tuple[Decimal, ...]:
+    return tuple(map(Decimal, texts))
+
+
+def test_each_fee_is_counted_and_rounded_by_the_agreement(home):
+    found = warehouse(
+        home,
+        """select expected_fee_id, expected_fee_amount from reconcile.int_fees_expected
+        where period_start_date = date '2026-10-01' order by 1""",
+    )
+    assert dict(found) == {
+        # 10 days of two numbers at 0.90, then 21 of one and 5 of the other at 1.80: 64.80 / 31 = 2.0903.
+        "nordlink-2025:2026-10:number rental": Decimal("2.09"),
+        "nordlink-2025:2026-10:a2p carrier fee": Decimal("0.22"),  # 8 at 0.01, 4 at 0.02, 2 at 0.03
+        "nordlink-2025:2026-10:interconnect port": Decimal("35"),
+        "ponte-2026:2026-10:port fee": Decimal("50"),
+        "ponte-2026:2026-10:regulatory recovery": Decimal("3"),  # two calls
+        "textwave-2025:2026-10:short code": Decimal("500"),
+    }
+
+
+def test_fee_and_tax_lines_are_compared_with_what_is_agreed(home):
+    found = published(
+        home,
+        """select line_description, invoiced_amount, rated_amount, line_status from settle.fct_carrier_invoice_lines
+        where line_type != 'usage'""",
+    )
+    assert {name: (*amounts, status) for name, *amounts, status in found} == {
+        "number RENTAL": (*money("1.05", "1.05"), "agreed"),
+        "of +493022610002 until 15 October": (*money("1.04", "1.04"), "agreed"),
+        "A2P carrier fee": (*money("0.72", "0.22"), "tolerated"),
+        "Gift wrapping": (*money("3", "0"), "tolerated"),
+        "VAT 19 %": (*money("1.23", "1.23"), "agreed"),
+        "Interconnect port, expected, not invoiced": (*money("0", "35"), "not_invoiced"),
+        "Port fee": (*money("60", "50"), "tolerated"),
+        "Regulatory Recovery": (*money("3", "3"), "agreed"),
+        "S 22 %": (*money("55", "0"), "disputed"),
+    }
+
+
+def test_a_fee_is_a_cause_only_by_what_it_differs(home):
+    found = published(
+        home,
+        """select carrier_id, cause, sum(component_variance_amount) from settle.fct_variance_components
+        where cause in ('FEE', 'TAX') or carrier_id = 'nordlink' group by all order by all""",
+    )
+    assert found == [
+        ("nordlink", "FEE", Decimal("3.50")),
+        ("nordlink", "MISSING_THEIRS", Decimal("-35")),
+        ("ponte-wholesale", "FEE", Decimal("10")),
+        ("ponte-wholesale", "TAX", Decimal("55")),
+    ]
+
+
+def test_a_fee_that_no_invoice_is_about_is_accrued_and_booked(home):
+    assert published(
+        home,
+        """select carrier_id, fee_name, service, event_count, accrued_amount, accrual_currency
+        from settle.fct_accruals where period_start_date = date '2026-10-01' order by fee_name nulls last""",
+    ) == [
+        ("textwave", "Short code", None, 0, Decimal("500"), "EUR"),
+        ("textwave", None, "sms", 1, Decimal("0.08"), "EUR"),
+    ]
+    assert published(
+        home,
+        """select sum(debit_amount) from settle.fct_settlement_ledger
+        where entry_type = 'carrier_accrual' and party_id = 'textwave' and origin_period_date = date '2026-10-01'""",
+    ) == [(Decimal("500.08"),)]
+
+
+def test_a_folder_of_terms_without_fees_and_numbers_is_one_in_which_none_are_agreed(tmp_path, monkeypatch):
+    folder = tmp_path / "terms"
+    shutil.copytree(DEMO_TERMS, folder)
+    monkeypatch.setenv("TOLLGATE_TERMS", str(folder))
+    monkeypatch.setenv("TOLLGATE_TERMS_COPY", "")
+    handed = handed_to_dbt()
+    assert handed["numbers.csv"] == (DEMO_TERMS / "numbers.csv").read_text()
+    for name in terms.OPTIONAL:
+        (folder / name).unlink()
+    handed = handed_to_dbt()
+    assert set(handed) == {file.name for file in DEMO_TERMS.glob("*.csv")}
+    for name in terms.OPTIONAL:
+        (header,) = csv.reader(io.StringIO(handed[name]))
+        assert header == next(csv.reader((DEMO_TERMS / name).open()))
+
+
+def handed_to_dbt() -> dict[str, str]:
+    """What dbt would load of the folder that TOLLGATE_TERMS names."""
+    terms.hand_to_dbt()
+    copy = terms.settings.PROJECT_DIR / terms.os.environ["TOLLGATE_TERMS_COPY"]
+    return {file.name: file.read_text() for file in copy.glob("*.csv")}
