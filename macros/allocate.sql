@@ -30,8 +30,8 @@
                     select
                         {{ source }}.*,
                         {{ integer_divide('cast(abs(' ~ total ~ ') * 1000000000000 as ' ~ wide_integer() ~ ')', unit) }} as _total_units,
-                        cast({{ weight }} * 1000000 as {{ wide_integer() }}) as _weight_units,
-                        sum(cast({{ weight }} * 1000000 as {{ wide_integer() }})) over (
+                        {{ weight_units(weight) }} as _weight_units,
+                        sum({{ weight_units(weight) }}) over (
                             partition by {{ group_by }}
                         ) as _weight_units_of_group
                     from {{ source }}
@@ -40,4 +40,9 @@
             ) as floors_taken
         ) as remainders_ranked
     ) as units_left_over_counted
+{%- endmacro %}
+
+{# A weight (at most 6 decimals) as a whole number; widened first, for a weight of 18 digits overflows. #}
+{% macro weight_units(weight) -%}
+    cast(cast({{ weight }} as decimal(38, 6)) * 1000000 as {{ wide_integer() }})
 {%- endmacro %}

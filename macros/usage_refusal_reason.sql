@@ -1,6 +1,6 @@
 {# Why a usage record that was read cannot be understood, or null. One rule for every feed, over the house's own column names. A feed whose
-   direction and carrier follow from a route says so: where there is no route, that is the reason. #}
-{% macro usage_refusal_reason(needs_route=false) -%}
+   direction and carrier follow from a route says so: where there is no route, that is the reason. So does one whose amounts may be credits. #}
+{% macro usage_refusal_reason(needs_route=false, holds_credits=false) -%}
     case
         when source_event_id is null then 'event_id_missing'
         when coalesce(service, '') not in ('voice', 'sms', 'email') then 'service_unknown'
@@ -15,7 +15,9 @@
             'answered', 'no_answer', 'busy', 'failed', 'cancelled',
             'delivered', 'undelivered', 'expired', 'rejected', 'unknown', 'pending'
         ) then 'status_unknown'
+        {%- if not holds_credits %}
         when vendor_amount < 0 then 'money_sign_flipped'
+        {%- endif %}
         {%- if needs_route %}
         when carrier_id is null then 'route_unknown'
         {%- endif %}

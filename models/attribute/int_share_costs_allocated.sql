@@ -36,7 +36,7 @@ groups_with_shares as (
 share_costs_allocated as (
 
     {{ allocate(
-        source='groups_with_shares', total='group_shared_amount', weight='revenue_amount',
+        source='groups_with_shares', total='group_shared_amount', weight='abs(revenue_amount)',
         group_by='partner_agreement_id, service, period_start_date', tie_break='usage_group_id', decimals=6,
         into='share_amount'
     ) }}

@@ -31,6 +31,9 @@ numbers_padded as (
         events.event_status,
         events.quantity_unit,
         events.is_final_attempt,
+        events.vendor_amount,
+        events.vendor_currency,
+        events.counts_toward_commitment,
         events.quantity,
         case when events.service = 'email' then 0 else length(events.destination) end as digit_count,
         case when events.service = 'email' then 0 else {{ padded_number('events.destination') }} end

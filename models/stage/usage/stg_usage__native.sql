@@ -17,10 +17,13 @@ events_read as (
         trim(leading '+' from trim(destination)) as destination,
         lower(trim(status)) as event_status,
         lower(trim(quantity_unit)) as quantity_unit,
-        cast(null as string) as vendor_currency,
+        upper(trim(amount_currency)) as vendor_currency,
         try_cast(coalesce(trim(is_final_attempt), 'true') as boolean) as is_final_attempt,
+        try_cast(coalesce(trim(counts_toward_commitment), 'true') as boolean) as counts_toward_commitment,
         {{ parse_decimal('quantity', type='decimal(18, 6)') }} as quantity,
-        cast(null as decimal(18, 8)) as vendor_amount,
+        {{ parse_decimal('amount') }} as vendor_amount,
+        {{ number_written('amount') }} as amount_written,
+        amount as amount_text,
         {{ parse_instant('started_at') }} as started_at,
         {{ parse_instant('received_at') }} as received_at,
         _loaded_at as loaded_at,
@@ -33,7 +36,13 @@ events_read as (
 select
     *,
     coalesce(
-        {{ usage_refusal_reason() }},
-        case when is_final_attempt is null then 'is_final_attempt_unreadable' end
+        {{ usage_refusal_reason(holds_credits=true) }},
+        case
+            when is_final_attempt is null then 'is_final_attempt_unreadable'
+            when counts_toward_commitment is null then 'counts_toward_commitment_unreadable'
+            when amount_text is not null and vendor_amount is null then 'amount_unreadable'
+            when amount_written != vendor_amount then 'amount_has_more_than_8_decimals'
+            when vendor_amount is not null and vendor_currency is null then 'amount_without_currency'
+        end
     ) as refusal_reason
 from events_read
