@@ -28,7 +28,7 @@ PASSED_ON = ["int_events_deduplicated", "int_events_selected", "int_events_match
 # A view of the same kind whose rows are summed; the law compares the sums with the table before it.
 SUMMED, SUMS, LAW_OF_SUMS = "int_events_attributed", "int_usage_aggregated", "assert_usage_groups_hold_each_event_once"
 # Sources that no file lands in: what ingest writes of itself, and what publish books.
-SOURCES_WITHOUT_FEED = {"files", "feeds", "postings"}
+SOURCES_WITHOUT_FEED = {"files", "feeds", "postings", "charges"}
 
 
 def verb_of(node: dict) -> str:
