@@ -30,8 +30,8 @@
                     select
                         {{ source }}.*,
                         {{ integer_divide('cast(abs(' ~ total ~ ') * 1000000000000 as ' ~ wide_integer() ~ ')', unit) }} as _total_units,
-                        cast({{ weight }} * 1000000 as {{ wide_integer() }}) as _weight_units,
-                        sum(cast({{ weight }} * 1000000 as {{ wide_integer() }})) over (
+                        {{ weight_units(weight) }} as _weight_units,
+                        sum({{ weight_units(weight) }}) over (
                             partition by {{ group_by }}
                         ) as _weight_units_of_group
                     from {{ source }}
@@ -45,12 +45,17 @@
 {# Where parts are too many to be ranked: a part of a total by weight, rounded toward zero, in whole units of 10^-6. What the parts leave
    over, less than a unit for each, is the caller's to lay on one of them. Amounts below 10^14. #}
 {% macro part_rounded_down(total, weight, weight_of_all, weight_decimals) -%}
-    {%- set one = '1' ~ '0' * weight_decimals -%}
+    {%- set units = 'as decimal(38, ' ~ weight_decimals ~ ')) * 1' ~ '0' * weight_decimals ~ ' as ' ~ wide_integer() ~ ')' -%}
     case
         when {{ weight_of_all }} > 0
             then case when {{ total }} < 0 then -1 else 1 end * {{ integer_divide(
-                'cast(abs(' ~ total ~ ') * 1000000 as ' ~ wide_integer() ~ ') * cast(' ~ weight ~ ' * ' ~ one ~ ' as ' ~ wide_integer() ~ ')',
-                'cast(' ~ weight_of_all ~ ' * ' ~ one ~ ' as ' ~ wide_integer() ~ ')'
+                'cast(abs(' ~ total ~ ') * 1000000 as ' ~ wide_integer() ~ ') * cast(cast(' ~ weight ~ ' ' ~ units,
+                'cast(cast(' ~ weight_of_all ~ ' ' ~ units
             ) }}
     end
+{%- endmacro %}
+
+{# A weight (at most 6 decimals) as a whole number; widened first, for a weight of 18 digits overflows. #}
+{% macro weight_units(weight) -%}
+    cast(cast({{ weight }} as decimal(38, 6)) * 1000000 as {{ wide_integer() }})
 {%- endmacro %}

@@ -2,7 +2,7 @@
    integers, the quotient is rounded once from its true remainder, never from an already rounded decimal.
    numerator    exact amount below 10^14; a larger one is an error, never a wrapped or rounded one
    denominator  positive whole number
-   decimals     0 to 12: a number or a column
+   decimals     -6 to 12: a number or a column
    mode         half_up (ties away from zero), half_even, up (away from zero), down (toward zero): a string or a column
    returns      exact amount #}
 {% macro divide_and_round(numerator, denominator, decimals, mode) -%}

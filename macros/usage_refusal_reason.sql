@@ -1,7 +1,7 @@
 {# Why a usage record that was read cannot be understood, or null. One rule for every feed, over the house's own column names. A feed whose
-   direction and carrier follow from a route says so: where there is no route, that is the reason. One that states the network of the
-   destination says so too. #}
-{% macro usage_refusal_reason(needs_route=false, states_network=false) -%}
+   direction and carrier follow from a route says so: where there is no route, that is the reason. So do one that states the network of the
+   destination, and one whose amounts may be credits. #}
+{% macro usage_refusal_reason(needs_route=false, states_network=false, holds_credits=false) -%}
     case
         when source_event_id is null then 'event_id_missing'
         when coalesce(service, '') not in ('{{ services() | join("', '") }}') then 'service_unknown'
@@ -19,7 +19,9 @@
             'answered', 'no_answer', 'busy', 'failed', 'cancelled',
             'delivered', 'undelivered', 'expired', 'rejected', 'unknown', 'pending', 'succeeded'
         ) then 'status_unknown'
+        {%- if not holds_credits %}
         when vendor_amount < 0 then 'money_sign_flipped'
+        {%- endif %}
         {%- if needs_route %}
         when carrier_id is null then 'route_unknown'
         {%- endif %}

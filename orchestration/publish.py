@@ -10,7 +10,7 @@ What others read is one version, a folder that is written once and then never to
       parquet           -> current/parquet                the same tables, one file each
       manifest.json     -> current/manifest.json          when, how many rows, which content
       current           -> .versions/<time>               the only thing that is ever replaced
-      ledger/postings.parquet                             the booked postings
+      ledger/postings.parquet, charges.parquet            what is booked
 
 So a reader sees a whole version or the whole one before it, whenever a publication is killed. The version
 before the current one stays on disk for those who are still reading it.
@@ -252,7 +252,7 @@ def published_ledger(warehouse: Warehouse) -> dg.MaterializeResult:
     with warehouse.connect() as connection:
         confirm(fingerprints(connection), home.reports)
         booked = book(connection, home.published)
-        (postings,) = connection.execute(f"select count(*) from {ledger.TABLE}").fetchone()
+        (postings,) = connection.execute(f"select count(*) from {ledger.POSTINGS.table}").fetchone()
     return dg.MaterializeResult(metadata={"dagster/row_count": postings, "booked": booked})
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from orchestration import settings
 
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
-OPTIONAL = ("carrier_fees.csv", "destination_codes.csv", "numbers.csv")
-"""Files that a folder may lack: nothing of their kind is agreed then."""
+OPTIONAL_FILES = {"carrier_fees.csv", "destination_codes.csv", "numbers.csv", "plan_options.csv"}
+"""A folder without one of them is handed on with an empty one: nothing of its kind is agreed."""
+OPTIONAL_COLUMNS = {"plan_tiers.csv": {"block_quantity", "rate_ratio"}}
+"""A file without one of them is handed on with an empty one."""
 
 
 class TermsError(Exception):
@@ -37,10 +39,7 @@ def hand_to_dbt() -> None:
     for file in DEMO_TERMS.glob("*.csv"):
         # At one blow: another dbt may be reading the copy, and must not find half of it.
         prepared = copy / f".{file.name}.{os.getpid()}"
-        if (folder / file.name).is_file():
-            shutil.copy2(folder / file.name, prepared)
-        else:
-            prepared.write_text(",".join(_header(file)) + "\n", encoding="utf-8")
+        _complete(folder / file.name, file, prepared)
         prepared.replace(copy / file.name)
     os.environ["TOLLGATE_TERMS_COPY"] = str(copy.relative_to(settings.PROJECT_DIR))
 
@@ -50,12 +49,29 @@ def _check(folder: Path) -> None:
         raise TermsError(f"TOLLGATE_TERMS names {folder}, which is no folder")
     for pattern in sorted(DEMO_TERMS.glob("*.csv")):
         file = folder / pattern.name
-        if not file.is_file() and pattern.name in OPTIONAL:
-            continue
         if not file.is_file():
+            if pattern.name in OPTIONAL_FILES:
+                continue
             raise TermsError(f"{file} is missing; a folder of terms holds the files of seeds/terms (docs/terms.md)")
-        if missing := [column for column in _header(pattern) if column not in _header(file)]:
+        optional = OPTIONAL_COLUMNS.get(pattern.name, set())
+        if missing := [column for column in _header(pattern) if column not in {*_header(file), *optional}]:
             raise TermsError(f"{file} lacks the columns {', '.join(missing)}; docs/terms.md describes them")
+
+
+def _complete(file: Path, pattern: Path, copy: Path) -> None:
+    """Copies a file of terms; what may be left out of it is there, and empty."""
+    if not file.is_file():
+        copy.write_text(",".join(_header(pattern)) + "\n", encoding="utf-8")
+        return
+    missing = [column for column in _header(pattern) if column not in _header(file)]
+    if not missing:
+        shutil.copy2(file, copy)
+        return
+    with file.open(newline="", encoding="utf-8-sig") as given, copy.open("w", newline="", encoding="utf-8") as completed:
+        header, *rows = csv.reader(given)
+        writer = csv.writer(completed, lineterminator="\n")
+        writer.writerow([*header, *missing])
+        writer.writerows([*row, *([""] * len(missing))] for row in rows)
 
 
 def _header(file: Path) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conformance.harness import Files
+from conformance.home import Files
 from test_incremental import Warehouse, as_csv, columns_of
 from test_rating import random_agreement, random_call, written
 

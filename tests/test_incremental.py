@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conformance.harness import write_csv, write_terms
+from conformance.home import write_csv, write_terms
 from conftest import dbt
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from test_rating import FIRST_DAY, random_agreement, random_call, written

@@ -37,10 +37,18 @@ def home(tmp_path: Path) -> Path:
 def build_home(root: Path) -> Path:
     """A home whose warehouse holds a ledger of one balanced entry, two more marts and no publication yet."""
     (root / "warehouse").mkdir(parents=True)
-    change(root, "create schema settle", POSTINGS)
+    build_marts(root)
+    return root
+
+
+def build_marts(root: Path) -> None:
+    columns = ", ".join(
+        f"{name} {kind.removesuffix(' primary key').removesuffix(' not null')}"
+        for name, kind in ledger.CHARGES.columns.items()
+    )
+    change(root, "create schema settle", POSTINGS, f"create table settle.fct_partner_charges({columns})")
     write_marts(root, marker=1)
     propose(root, "E1", ("payable", "EUR", "0", "10.01"), ("cost", "EUR", "10.01", "0"))
-    return root
 
 
 def open_warehouse(home: Path) -> duckdb.DuckDBPyConnection:
@@ -181,7 +189,7 @@ def test_a_reader_that_is_still_open_keeps_the_version_before(home: Path) -> Non
 def test_the_published_file_holds_the_marts_with_their_comments_and_nothing_else(home: Path) -> None:
     change(home, "create table settle.fct_disputes__dbt_tmp as select 1 as one", "create schema rate")
     publication = publish_home(home)
-    assert publication.rows == {"dim_carriers": 500, "fct_disputes": 2000, "fct_settlement_ledger": 2}
+    assert publication.rows == {"dim_carriers": 500, "fct_disputes": 2000, "fct_partner_charges": 0, "fct_settlement_ledger": 2}
     with duckdb.connect(str(publication.file), read_only=True) as connection:
         assert connection.execute(
             "select table_name, comment from duckdb_tables() where comment is not null"
@@ -247,6 +255,7 @@ def test_a_table_that_is_gone_from_the_warehouse_is_gone_from_the_publication(ho
     assert publish_home(home).changed_tables == ["dim_carriers"]
     assert sorted(file.stem for file in (home / "published" / "parquet").iterdir()) == [
         "fct_disputes",
+        "fct_partner_charges",
         "fct_settlement_ledger",
     ]
 
@@ -382,6 +391,47 @@ def test_an_older_copy_of_the_warehouse_gets_the_bookings_that_it_lacks(home: Pa
     assert booked(home) == ["E1-0", "E1-1", "E2-0", "E2-1"]
 
 
+def propose_charge(home: Path, batch: int, quantity: str, amount: str) -> None:
+    change(
+        home,
+        f"""insert into settle.fct_partner_charges by name
+        select 'acme:2026-10:calls:{batch}' as charge_posting_id, 'acme:2026-10:calls' as charge_line_id, 'acme' as partner_id,
+            'acme' as partner_agreement_id, 'calls' as plan_id, date '2026-10-01' as posting_date, {batch} as batch_number,
+            {quantity} as difference_quantity, {amount} as difference_amount, 'EUR' as charge_currency,
+            date '2026-10-01' as period_start_date, timestamp '2026-11-02 08:00:00' as known_at""",
+    )
+
+
+def booked_charges(home: Path) -> list[tuple[Decimal, Decimal]]:
+    with open_warehouse(home) as connection:
+        return connection.execute(
+            "select difference_quantity, difference_amount from ledger.charges order by batch_number"
+        ).fetchall()
+
+
+def test_what_a_run_booked_of_a_partners_charges_comes_back_and_never_changes(home: Path) -> None:
+    propose_charge(home, 1, "9", "0")
+    propose_charge(home, 2, "10", "3.333333333333")
+    publish_home(home)
+    expected = [(Decimal("9"), Decimal("0")), (Decimal("10"), Decimal("3.333333333333"))]
+    assert booked_charges(home) == expected
+    (home / "warehouse" / "tollgate.duckdb").unlink()
+    with open_warehouse(home) as connection:
+        assert ledger.prepare(connection, home / "published" / "ledger") == 4
+    assert booked_charges(home) == expected
+    build_marts(home)
+    propose_charge(home, 1, "9", "1")
+    with pytest.raises(ledger.LedgerError, match=r"a booked charge never changes.*acme:2026-10:calls:1"):
+        publish_home(home)
+
+
+def test_a_charge_that_says_nothing_is_refused_and_no_posting_is_booked_without_it(home: Path) -> None:
+    propose_charge(home, 1, "0", "0")
+    with pytest.raises(ledger.LedgerError, match="a booked charge says something"):
+        publish_home(home)
+    assert booked(home) == []
+
+
 # --- In Dagster's graph ---------------------------------------------------------------------------
 
 
@@ -389,7 +439,7 @@ def run_graph(home: Path, selection: list[str] | None = None) -> tuple[bool, lis
     """Run the marts, the gate and the publication, or only some assets; success and what was materialised."""
     suites = home / "suites"
     suites.mkdir(exist_ok=True)
-    marts = ["fct_disputes", "fct_settlement_ledger"]
+    marts = ["fct_disputes", "fct_partner_charges", "fct_settlement_ledger"]
     for mart in marts:
         (suites / f"{mart}.py").write_text(
             dedent(f"""

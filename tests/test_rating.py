@@ -14,7 +14,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from conformance.harness import CASES, Files, read_cases, run, run_models
+from conformance.calls import FAMILIES, rate
+from conformance.harness import CASES, read_cases, run
+from conformance.home import Files
 
 EVENTS = 20_000
 SEED = 20261025
@@ -392,7 +394,7 @@ def month() -> tuple[list[Call], dict[str, dict]]:
     dice = random.Random(SEED)
     agreements = [random_agreement(dice, number) for number in range(24)]
     calls = [random_call(dice, number, agreements) for number in range(EVENTS)]
-    found = run_models(written(agreements, calls), READ_EVENTS)
+    found = rate(written(agreements, calls), READ_EVENTS)
     return calls, {row["event_id"].partition(":")[2]: row for row in found}
 
 
@@ -434,6 +436,6 @@ def test_every_rated_event_points_to_the_code_of_the_deck_that_priced_it(month):
 
 
 def test_every_public_case_of_calls_comes_out_of_the_models_exactly():
-    cases = read_cases(CASES)
+    cases = read_cases(CASES, FAMILIES)
     failed = {case_id: found for case_id, found in run(cases).items() if found}
     assert len(cases) >= 63 and not failed

@@ -8,10 +8,10 @@
 {% macro default__integer_divide(dividend, divisor) -%} ({{ dividend }} // {{ divisor }}) {%- endmacro %}
 {% macro spark__integer_divide(dividend, divisor) -%} floor({{ dividend }} / {{ divisor }}) {%- endmacro %}
 
-{# 10^exponent as a whole number, exponent 0 to 12: pow() would pass through a float. #}
+{# 10^exponent as a whole number, exponent 0 to 18: pow() would pass through a float. #}
 {% macro power_of_ten(exponent, type=none) -%}
     case {{ exponent }}
-        {%- for n in range(13) %} when {{ n }} then cast(1{{ '0' * n }} as {{ type or wide_integer() }}){% endfor %} end
+        {%- for n in range(19) %} when {{ n }} then cast(1{{ '0' * n }} as {{ type or wide_integer() }}){% endfor %} end
 {%- endmacro %}
 
 {# Least common multiple of a group's positive whole numbers, as an integer. #}

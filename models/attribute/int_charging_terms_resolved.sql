@@ -2,8 +2,7 @@
 -- all usage groups are made again.
 {% set models = {
     'stg_terms__accounts': 'true',
-    'stg_terms__plans': 'true',
-    'stg_terms__plan_tiers': 'true',
+    'int_plans_resolved': 'true',
     'int_agreements_resolved': "party_role = 'partner'",
 } %}
 

@@ -24,24 +24,11 @@ agreements as (
 
 ),
 
--- A plan with a broken tier is no plan: a hole in its tiers would charge part of the usage unseen.
-tiers_counted as (
-
-    select
-        plan_id,
-        count(refusal_reason) as refused_tier_count
-    from {{ ref('stg_terms__plan_tiers') }}
-    group by plan_id
-
-),
-
+-- Fees take no usage.
 plans as (
 
-    select terms.*
-    from {{ ref('stg_terms__plans') }} as terms
-    inner join tiers_counted
-        on terms.plan_id = tiers_counted.plan_id
-    where terms.refusal_reason is null and tiers_counted.refused_tier_count = 0
+    select * from {{ ref('int_plans_resolved') }}
+    where refusal_reason is null and pricing_model != 'flat'
 
 ),
 
@@ -51,6 +38,7 @@ events_with_partners as (
         events.*,
         accounts.partner_id,
         agreements.agreement_id as partner_agreement_id,
+        agreements.currency as charge_currency,
         cast({{ to_local('events.started_at', "coalesce(agreements.time_zone, 'UTC')") }} as date)
             as partner_local_date
     from events
@@ -73,17 +61,15 @@ events_with_partners as (
 refused_plans as (
 
     select
-        terms.partner_id,
-        terms.service,
-        terms.direction,
-        terms.country_code,
-        min(terms.valid_from_date) as valid_from_date,
-        max(terms.valid_until_date) as valid_until_date
-    from {{ ref('stg_terms__plans') }} as terms
-    left join plans
-        on terms.plan_id = plans.plan_id
-    where plans.plan_id is null
-    group by terms.partner_id, terms.service, terms.direction, terms.country_code
+        partner_id,
+        service,
+        direction,
+        country_code,
+        min(valid_from_date) as valid_from_date,
+        max(valid_until_date) as valid_until_date
+    from {{ ref('int_plans_resolved') }}
+    where refusal_reason is not null and coalesce(pricing_model, '') != 'flat'
+    group by partner_id, service, direction, country_code
 
 ),
 
@@ -99,6 +85,8 @@ plans_chosen as (
         coalesce(country_plans.plan_id, general_plans.plan_id) as plan_id,
         coalesce(country_plans.charged_on, general_plans.charged_on) as charged_on,
         coalesce(country_plans.quantity_unit, general_plans.quantity_unit) as plan_quantity_unit,
+        coalesce(country_plans.pricing_model, general_plans.pricing_model) as pricing_model,
+        coalesce(country_plans.priced_on, general_plans.priced_on) as priced_on,
         coalesce(country_plans.minimum_quantity, general_plans.minimum_quantity) as minimum_quantity,
         coalesce(country_plans.increment_quantity, general_plans.increment_quantity) as increment_quantity
     from events_with_partners
@@ -137,6 +125,24 @@ plans_chosen as (
 
 ),
 
+-- What a plan prices that goes by money; null where there is none in the partner's currency.
+amounts_told as (
+
+    select
+        *,
+        case priced_on
+            when 'rated_cost' then rated_cost_currency
+            when 'vendor_amount' then vendor_currency
+        end as amount_currency,
+        case priced_on
+            when 'rated_cost' then cast({{ round_money('rated_cost_amount', 8, "'half_up'") }} as decimal(18, 8))
+            when 'vendor_amount' then vendor_amount
+        end as charged_amount,
+        {{ is_charged('event_status', 'charged_on') }} as is_charged
+    from plans_chosen
+
+),
+
 statuses_given as (
 
     select
@@ -147,9 +153,13 @@ statuses_given as (
             when is_plan_refused then 'plan_refused'
             when plan_id is null then 'no_plan'
             when plan_quantity_unit != quantity_unit then 'quantity_unit_differs'
-        end as uncharged_reason,
-        {{ is_charged('event_status', 'charged_on') }} as is_charged
-    from plans_chosen
+            when priced_on is null or not is_charged then null
+            when charged_amount is null then 'amount_missing'
+            when amount_currency != charge_currency then 'amount_currency_differs'
+            -- Only priced items may be credits: a percentage of a negative amount is nobody's price.
+            when charged_amount < 0 and pricing_model != 'lines' then 'amount_negative'
+        end as uncharged_reason
+    from amounts_told
 
 ),
 
@@ -159,6 +169,7 @@ quantities_charged as (
         event_id,
         service,
         direction,
+        account_id,
         carrier_id,
         agreement_id,
         destination_id,
@@ -179,10 +190,15 @@ quantities_charged as (
         quantity,
         billed_quantity,
         case
-            when uncharged_reason is null and is_charged
-                then {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', "'residual'") }}
-            else cast(0 as decimal(18, 3))
+            when uncharged_reason is not null or not is_charged then cast(0 as decimal(18, 6))
+            when increment_quantity = 0 then quantity
+            else cast(
+                {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', "'residual'") }}
+                as decimal(18, 6)
+            )
         end as charged_quantity,
+        case when uncharged_reason is null and is_charged then charged_amount end as charged_amount,
+        counts_toward_commitment,
         rate_amount,
         rate_per_quantity,
         connect_fee_amount,

@@ -37,7 +37,7 @@ days_with_shares as (
 share_costs_allocated as (
 
     {{ allocate(
-        source='days_with_shares', total='group_shared_amount', weight='revenue_amount',
+        source='days_with_shares', total='group_shared_amount', weight='abs(revenue_amount)',
         group_by='partner_agreement_id, service, period_start_date',
         tie_break='partner_local_date, charge_group_id', decimals=6, into='share_amount'
     ) }}

@@ -15,6 +15,8 @@ revenue as (
         period_start_date,
         cast(sum(charge_amount) as {{ exact_amount() }}) as gross_amount
     from {{ ref('int_charges_priced') }}
+    -- A fee that no usage stands behind is nobody's share of a service.
+    where not coalesce(is_without_usage, false)
     group by
         billing_period_id, partner_id, partner_agreement_id, service, charge_currency, rounding_mode,
         line_rounding_decimals, period_start_date

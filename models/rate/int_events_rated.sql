@@ -212,6 +212,9 @@ events_rated as (
         end as rated_cost_including_tax_amount,
         case when rating_status = 'rated' then agreement_currency end as rated_cost_currency,
         event_rounding_decimals is not null as is_rounded_per_event,
+        vendor_amount,
+        vendor_currency,
+        counts_toward_commitment,
         carrier_local_date,
         started_at,
         received_at

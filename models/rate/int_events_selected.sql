@@ -36,6 +36,9 @@ numbers_padded as (
         events.event_status,
         events.quantity_unit,
         events.is_final_attempt,
+        events.vendor_amount,
+        events.vendor_currency,
+        events.counts_toward_commitment,
         events.quantity,
         -- The domain of an e-mail and the nothing of a data session begin with no code.
         case

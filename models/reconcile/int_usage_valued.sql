@@ -23,10 +23,10 @@ parts as (
         costs_of_days.corrected_cost_currency,
         coalesce(costs_of_days.is_covered, false) as is_covered,
         {{ part_rounded_down(
-            'revenue_of_days.revenue_amount', 'groups_summed.charged_quantity', 'revenue_of_days.charged_quantity', 3
+            'revenue_of_days.revenue_amount', 'groups_summed.charged_quantity', 'revenue_of_days.charged_quantity', 6
         ) }} as revenue_units,
         {{ part_rounded_down(
-            'shares_of_days.share_amount', 'groups_summed.charged_quantity', 'revenue_of_days.charged_quantity', 3
+            'shares_of_days.share_amount', 'groups_summed.charged_quantity', 'revenue_of_days.charged_quantity', 6
         ) }} as share_units,
         {{ part_rounded_down(
             'costs_of_days.corrected_cost_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12

@@ -1,7 +1,7 @@
 -- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A
 -- file is read once: a later run reads only those with something new, and puts their records in place of what
--- is here. Only the native feed says which attempt of a call was its last; a record of any other is one. Few
--- feeds state the network of the destination.
+-- is here. Only the native feed says which attempt of a call was its last, and what counts toward no
+-- commitment; a record of any other is one, and does. Few feeds state the network of the destination.
 with
 
 records as (
@@ -22,7 +22,9 @@ records as (
             quantity_unit,
             refusal_reason,
             vendor_currency,
-            {{ 'is_final_attempt' if feed == 'native' else 'true as is_final_attempt' }},
+            {% for flag in ['is_final_attempt', 'counts_toward_commitment'] %}
+                {{ flag if feed == 'native' else 'true as ' ~ flag }},
+            {% endfor %}
             -- Kept in 64 bits; what does not fit is refused.
             try_cast(quantity as decimal(18, 6)) as quantity,
             vendor_amount,

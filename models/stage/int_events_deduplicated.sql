@@ -33,6 +33,7 @@ events_deduplicated as (
         case when repeated.event_id is null then records.vendor_currency else repeated.vendor_currency end
             as vendor_currency,
         records.is_final_attempt,
+        records.counts_toward_commitment,
         records.file_id,
         records.record_number,
         records.quantity,

@@ -44,6 +44,19 @@ plan_tiers as (
 
 ),
 
+plan_options as (
+
+    select * from {{ ref('stg_terms__plan_options') }}
+
+),
+
+-- The plans as wholes: rows that are right one by one may contradict each other.
+plans_resolved as (
+
+    select * from {{ ref('int_plans_resolved') }}
+
+),
+
 revenue_shares as (
 
     select * from {{ ref('stg_terms__revenue_shares') }}
@@ -126,13 +139,6 @@ known_plans as (
 
 ),
 
-plans_with_tiers as (
-
-    select plan_id from plan_tiers
-    where plan_id is not null
-
-),
-
 rows_refused as (
 
     select
@@ -175,7 +181,14 @@ rows_refused as (
         'plans' as terms_table,
         coalesce(plan_id, '?') as term_id,
         refusal_reason
-    from plans
+    from plans_resolved
+    where refusal_reason is not null
+    union all
+    select
+        'plan_options' as terms_table,
+        coalesce(plan_id, '?') || ' ' || coalesce(option_name, '?') as term_id,
+        refusal_reason
+    from plan_options
     where refusal_reason is not null
     union all
     select
@@ -270,11 +283,11 @@ references_missing as (
     where plan_id not in (select known_plans.plan_id from known_plans)
     union all
     select
-        'plans' as terms_table,
-        coalesce(plan_id, '?') as term_id,
-        'plan_without_tiers' as refusal_reason
-    from plans
-    where plan_id not in (select plans_with_tiers.plan_id from plans_with_tiers)
+        'plan_options' as terms_table,
+        coalesce(plan_id, '?') || ' ' || coalesce(option_name, '?') as term_id,
+        'plan_unknown' as refusal_reason
+    from plan_options
+    where plan_id not in (select known_plans.plan_id from known_plans)
     union all
     select
         'revenue_shares' as terms_table,

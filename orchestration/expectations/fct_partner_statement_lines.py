@@ -20,8 +20,9 @@ SUITE = gx.ExpectationSuite(
             description="every charge names its partner",
             severity="critical",
         ),
-        gxe.ExpectColumnValuesToNotBeNull(
-            column="plan_id",
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select * from {batch} where plan_id is null and charge_type != 'statement_rounding'""",
             description="every charge names its plan",
             severity="critical",
         ),
@@ -32,10 +33,12 @@ SUITE = gx.ExpectationSuite(
             description="every amount has an ISO 4217 currency",
             severity="critical",
         ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="charge_amount",
-            min_value=0,
-            description="no charge is negative",
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select * from {batch}
+                where (charge_type in ('usage', 'true_up') and charge_amount < 0 and pricing_model != 'lines')
+                or (charge_type in ('discount', 'maximum') and charge_amount > 0)""",
+            description="no charge is negative, and no deduction adds to it",
             severity="critical",
         ),
         gxe.ExpectColumnValuesToBeBetween(

@@ -1,48 +1,75 @@
--- Fails if the tiers of a plan and month hold another quantity, or other events, than were charged to the
--- partner: usage would be given away, or charged in two tiers.
+-- Fails if the lines of a plan and month hold another quantity, or other events, than were charged to the
+-- partner, at any step from the usage groups to the statement: usage would be given away, or charged twice.
 {{ config(meta={'dagster': {'ref': {'name': 'int_charges_priced', 'package': 'tollgate'}}}) }}
 with
 
-usage_summed as (
+steps as (
 
     select
+        'groups' as step,
         partner_agreement_id,
         plan_id,
         {{ month_of('partner_local_date') }} as period_start_date,
-        sum(event_count) as event_count,
-        sum(charged_quantity) as charged_quantity
+        event_count,
+        charged_quantity
     from {{ ref('int_usage_aggregated') }}
     where charge_status = 'charged'
-    group by partner_agreement_id, plan_id, {{ month_of('partner_local_date') }}
-    -- Calls of no seconds are charged for nothing and enter no tier.
-    having sum(charged_quantity) > 0
+    union all
+    select
+        'metered' as step,
+        partner_agreement_id,
+        plan_id,
+        period_start_date,
+        event_count,
+        charged_quantity
+    from {{ ref('int_usage_metered') }}
+    union all
+    select
+        'lines' as step,
+        partner_agreement_id,
+        plan_id,
+        period_start_date,
+        event_count,
+        charged_quantity
+    from {{ ref('int_charge_lines_priced') }}
+    where is_last_reading
+    union all
+    -- A row of a statement shows the quantity after conversion and what is free.
+    select
+        'statement' as step,
+        partner_agreement_id,
+        plan_id,
+        period_start_date,
+        event_count,
+        0 as charged_quantity
+    from {{ ref('int_charges_priced') }}
+    where plan_id is not null
 
 ),
 
-charges_summed as (
+steps_summed as (
 
     select
         partner_agreement_id,
         plan_id,
         period_start_date,
-        sum(event_count) as event_count,
-        sum(charged_quantity) as charged_quantity
-    from {{ ref('int_charges_priced') }}
+        sum(case when step = 'groups' then event_count else 0 end) as used_events,
+        sum(case when step = 'metered' then event_count else 0 end) as metered_events,
+        sum(case when step = 'lines' then event_count else 0 end) as line_events,
+        sum(case when step = 'statement' then event_count else 0 end) as stated_events,
+        sum(case when step = 'groups' then charged_quantity else 0 end) as used_quantity,
+        sum(case when step = 'metered' then charged_quantity else 0 end) as metered_quantity,
+        sum(case when step = 'lines' then charged_quantity else 0 end) as line_quantity
+    from steps
     group by partner_agreement_id, plan_id, period_start_date
 
 )
 
-select
-    coalesce(usage_summed.plan_id, charges_summed.plan_id) as plan_id,
-    coalesce(usage_summed.period_start_date, charges_summed.period_start_date) as period_start_date,
-    usage_summed.charged_quantity as used_quantity,
-    charges_summed.charged_quantity as priced_quantity
-from usage_summed
-full outer join charges_summed
-    on
-        usage_summed.partner_agreement_id = charges_summed.partner_agreement_id
-        and usage_summed.plan_id = charges_summed.plan_id
-        and usage_summed.period_start_date = charges_summed.period_start_date
+select *
+from steps_summed
 where
-    usage_summed.charged_quantity is distinct from charges_summed.charged_quantity
-    or usage_summed.event_count is distinct from charges_summed.event_count
+    used_events != metered_events
+    or used_events != line_events
+    or used_events != stated_events
+    or used_quantity != metered_quantity
+    or used_quantity != line_quantity

@@ -1,5 +1,6 @@
--- Fails if the revenue of the usage groups does not add up to the charges of their plan and month: margins
--- would show money that no statement claims, or hide some.
+-- Fails if the revenue of the usage groups does not add up to the charges of their plan and month, to a
+-- millionth: margins would show money that no statement claims, or hide some. Fees that no usage stands behind
+-- can be laid on none.
 {{ config(meta={'dagster': {'ref': {'name': 'int_revenue_allocated', 'package': 'tollgate'}}}) }}
 with
 
@@ -12,6 +13,7 @@ charges_summed as (
         charge_currency,
         sum(charge_amount) as charge_amount
     from {{ ref('int_charges_priced') }}
+    where not is_without_usage
     group by partner_agreement_id, plan_id, period_start_date, charge_currency
 
 ),
@@ -41,4 +43,6 @@ full outer join revenue_summed
         and charges_summed.plan_id = revenue_summed.plan_id
         and charges_summed.period_start_date = revenue_summed.period_start_date
         and charges_summed.charge_currency = revenue_summed.revenue_currency
-where charges_summed.charge_amount is distinct from revenue_summed.revenue_amount
+where
+    {{ round_money('charges_summed.charge_amount', 6, "'down'") }}
+    is distinct from revenue_summed.revenue_amount

@@ -62,7 +62,7 @@ select
             then 'currency_unknown'
         when time_zone is null or not {{ is_time_zone('time_zone') }} then 'time_zone_unknown'
         when rounding_mode not in ('half_up', 'half_even', 'up', 'down') then 'rounding_mode_unknown'
-        when line_rounding_decimals is null or line_rounding_decimals not between 0 and 4
+        when line_rounding_decimals is null or line_rounding_decimals not between 0 and 6
             then 'rounding_decimals_unreadable'
         when event_rounding_decimals not between 0 and 12 then 'rounding_decimals_unreadable'
         when event_rounding_text is not null and event_rounding_decimals is null

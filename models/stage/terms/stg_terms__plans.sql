@@ -19,21 +19,31 @@ with plans as (
 
 ),
 
+-- Fees take no usage: any number of them stand beside each other, and beside the plan of the usage.
+fees_told as (
+
+    select
+        *,
+        case when pricing_model = 'flat' then plan_id else '' end as fee_id
+    from plans
+
+),
+
 neighbours_seen as (
 
     select
         *,
         max(valid_until_date) over (
-            partition by partner_id, service, direction, country_code
+            partition by partner_id, service, direction, country_code, fee_id
             order by valid_from_date nulls last, valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date,
         lead(valid_from_date) over (
-            partition by partner_id, service, direction, country_code
+            partition by partner_id, service, direction, country_code, fee_id
             order by valid_from_date nulls last, valid_until_date
         ) as next_from_date,
         count(*) over (partition by plan_id) as same_plan_count
-    from plans
+    from fees_told
 
 )
 
@@ -49,13 +59,26 @@ select
     case
         when plan_id is null or partner_id is null then 'key_missing'
         when same_plan_count > 1 then 'plan_repeated'
-        when pricing_model is null or pricing_model not in ('per_unit', 'graduated', 'volume')
+        when
+            pricing_model is null
+            or pricing_model not in (
+                'per_unit', 'package', 'graduated', 'volume', 'capacity',
+                'percentage', 'graduated_percentage', 'lines', 'flat'
+            )
             then 'pricing_model_unknown'
-        when charged_on is null or charged_on not in ('answered', 'delivered', 'submitted')
+        when service is null or service not in ('voice', 'sms', 'email') then 'service_unknown'
+        when direction is null or direction not in ('outbound', 'inbound') then 'direction_unknown'
+        when
+            pricing_model != 'flat'
+            and (charged_on is null or charged_on not in ('answered', 'delivered', 'submitted'))
             then 'charged_on_unknown'
-        when minimum_quantity is null or minimum_quantity < 0 then 'minimum_quantity_unreadable'
-        when increment_quantity is null or increment_quantity <= 0 then 'increment_quantity_unreadable'
-        when priced_per_quantity is null or priced_per_quantity <= 0
+        when pricing_model != 'flat' and (minimum_quantity is null or minimum_quantity < 0)
+            then 'minimum_quantity_unreadable'
+        when pricing_model != 'flat' and (increment_quantity is null or increment_quantity < 0)
+            then 'increment_quantity_unreadable'
+        -- Without steps there is no first one either.
+        when increment_quantity = 0 and minimum_quantity > 0 then 'minimum_without_increment'
+        when pricing_model != 'flat' and (priced_per_quantity is null or priced_per_quantity <= 0)
             then 'priced_per_quantity_unreadable'
         when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
         when valid_until_text is not null and try_cast(valid_until_text as date) is null
@@ -65,7 +88,7 @@ select
     end as refusal_reason,
     minimum_quantity,
     increment_quantity,
-    priced_per_quantity,
+    coalesce(priced_per_quantity, 1) as priced_per_quantity,
     valid_from_date,
     valid_until_date
 from neighbours_seen

@@ -21,13 +21,16 @@ events_read as (
         trim(mnc) as mnc,
         lower(trim(status)) as event_status,
         {{ counted_unit(unit_written) }} as quantity_unit,
-        cast(null as string) as vendor_currency,
+        upper(trim(amount_currency)) as vendor_currency,
         try_cast(coalesce(trim(is_final_attempt), 'true') as boolean) as is_final_attempt,
+        try_cast(coalesce(trim(counts_toward_commitment), 'true') as boolean) as counts_toward_commitment,
         {{ counted_quantity(
             parse_decimal('quantity', type='decimal(18, 6)'), unit_written,
             parse_decimal('quantity', type='decimal(38, 15)'), 'decimal(18, 6)'
         ) }} as quantity,
-        cast(null as decimal(18, 8)) as vendor_amount,
+        {{ parse_decimal('amount') }} as vendor_amount,
+        {{ number_written('amount') }} as amount_written,
+        amount as amount_text,
         {{ parse_instant('started_at') }} as started_at,
         {{ parse_instant('received_at') }} as received_at,
         _loaded_at as loaded_at,
@@ -40,7 +43,13 @@ events_read as (
 select
     *,
     coalesce(
-        {{ usage_refusal_reason(states_network=true) }},
-        case when is_final_attempt is null then 'is_final_attempt_unreadable' end
+        {{ usage_refusal_reason(states_network=true, holds_credits=true) }},
+        case
+            when is_final_attempt is null then 'is_final_attempt_unreadable'
+            when counts_toward_commitment is null then 'counts_toward_commitment_unreadable'
+            when amount_text is not null and vendor_amount is null then 'amount_unreadable'
+            when amount_written != vendor_amount then 'amount_has_more_than_8_decimals'
+            when vendor_amount is not null and vendor_currency is null then 'amount_without_currency'
+        end
     ) as refusal_reason
 from events_read
