@@ -5,7 +5,7 @@
 {% macro rating_group_key() -%}
     {{ number_of_values([
         'service', 'direction', 'carrier_id', 'agreement_id', 'destination_id', 'destination_name', 'country_code', 'quantity_unit',
-        'rating_status', 'unrated_reason', 'rated_cost_currency', 'rate_amount', 'rate_per_quantity', 'connect_fee_amount',
+        'billed_unit', 'rating_status', 'unrated_reason', 'rated_cost_currency', 'rate_amount', 'rate_per_quantity', 'connect_fee_amount',
         'is_rounded_per_event'
     ]) }}
 {%- endmacro %}

@@ -179,6 +179,7 @@ quantities_charged as (
         partner_agreement_id,
         case when not is_plan_refused then plan_id end as plan_id,
         quantity_unit,
+        billed_unit,
         rating_status,
         unrated_reason,
         case

@@ -18,6 +18,7 @@ usage_aggregated as (
         charges.partner_agreement_id,
         charges.plan_id,
         ratings.quantity_unit,
+        ratings.billed_unit,
         ratings.rating_status,
         ratings.unrated_reason,
         charges.charge_status,

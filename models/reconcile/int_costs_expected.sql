@@ -27,7 +27,7 @@ costs as (
         ratings.direction,
         ratings.destination_id,
         ratings.destination_name,
-        ratings.quantity_unit,
+        ratings.billed_unit as quantity_unit,
         ratings.rated_cost_currency,
         ratings.rate_amount,
         ratings.rate_per_quantity,

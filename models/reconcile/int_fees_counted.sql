@@ -222,7 +222,7 @@ usage_slices as (
         country_code,
         cast(null as string) as mcc,
         cast(null as string) as mnc,
-        quantity_unit,
+        billed_unit as quantity_unit,
         carrier_local_date,
         sum(event_count) as event_count,
         sum(billed_quantity) as billed_quantity
@@ -230,7 +230,7 @@ usage_slices as (
     where
         rating_status = 'rated'
         and agreement_id not in (select agreements_by_network.agreement_id from agreements_by_network)
-    group by agreement_id, service, direction, country_code, quantity_unit, carrier_local_date
+    group by agreement_id, service, direction, country_code, billed_unit, carrier_local_date
     union all
     select
         events.agreement_id,
@@ -239,7 +239,7 @@ usage_slices as (
         events.country_code,
         records.mcc,
         records.mnc,
-        events.quantity_unit,
+        events.billed_unit as quantity_unit,
         events.carrier_local_date,
         count(*) as event_count,
         sum(events.billed_quantity) as billed_quantity
@@ -251,7 +251,7 @@ usage_slices as (
         and events.agreement_id in (select agreements_by_network.agreement_id from agreements_by_network)
     group by
         events.agreement_id, events.service, events.direction, events.country_code, records.mcc, records.mnc,
-        events.quantity_unit, events.carrier_local_date
+        events.billed_unit, events.carrier_local_date
 
 ),
 

@@ -91,7 +91,11 @@ select
         when not ({{ is_digits('mcc') }} and length(mcc) = 3) then 'mcc_unreadable'
         when not ({{ is_digits('mnc') }} and length(mnc) <= 3) then 'mnc_unreadable'
         when mnc is not null and mcc is null then 'mnc_without_mcc'
-        when quantity_unit not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
+        when quantity_unit not in (
+            {% for unit in counted_units() %}
+                '{{ unit }}'{{ ',' if not loop.last }}
+            {% endfor %}
+        ) then 'quantity_unit_unknown'
         when fee_kind = 'per_quantity' and quantity_unit is null then 'quantity_unit_unknown'
         when proration not in ('none', 'by_day') then 'proration_unknown'
         -- What the kind cannot apply would be left out unseen.
