@@ -402,8 +402,9 @@ def propose_charge(home: Path, batch: int, quantity: str, amount: str) -> None:
         f"""insert into settle.fct_partner_charges by name
         select 'acme:2026-10:calls:{batch}' as charge_posting_id, 'acme:2026-10:calls' as charge_line_id,
             'acme' as partner_id, 'acme' as partner_agreement_id, 'calls' as plan_id,
-            date '2026-10-01' as posting_date, {batch} as batch_number, {quantity} as difference_quantity, {amount} as difference_amount, 'EUR' as charge_currency,
-            date '2026-10-01' as period_start_date, timestamp '2026-11-02 08:00:00' as known_at""",
+            date '2026-10-01' as posting_date, {batch} as batch_number, {quantity} as difference_quantity,
+            {amount} as difference_amount, 'EUR' as charge_currency, date '2026-10-01' as period_start_date,
+            timestamp '2026-11-02 08:00:00' as known_at""",
     )
 
 
