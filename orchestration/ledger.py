@@ -20,7 +20,6 @@ from orchestration.resources import POOL, Warehouse
 from orchestration.sql import quote_text, transaction
 
 
-
 @dataclass(frozen=True)
 class Book:
     """A table of bookings, and the mart that holds what is booked beside what the run proposes."""
@@ -52,7 +51,8 @@ class Book:
 
     @property
     def rewritten(self) -> str:
-        return f"select {self.key} from (select {self.names} from {self.table} except select {self.names} from {self.mart})"
+        return f"""
+        select {self.key} from (select {self.names} from {self.table} except select {self.names} from {self.mart})"""
 
 
 POSTINGS = Book(
@@ -154,7 +154,8 @@ def book(connection: duckdb.DuckDBPyConnection, books: tuple[Book, ...] = BOOKS)
     broken.
     """
     with transaction(connection):
-        return [_book(connection, book) for book in books][0]
+        booked = [_book(connection, book) for book in books]
+    return booked[0]
 
 
 def _book(connection: duckdb.DuckDBPyConnection, book: Book) -> int:

@@ -67,7 +67,10 @@ def _complete(file: Path, pattern: Path, copy: Path) -> None:
     if not missing:
         shutil.copy2(file, copy)
         return
-    with file.open(newline="", encoding="utf-8-sig") as given, copy.open("w", newline="", encoding="utf-8") as completed:
+    with (
+        file.open(newline="", encoding="utf-8-sig") as given,
+        copy.open("w", newline="", encoding="utf-8") as completed,
+    ):
         header, *rows = csv.reader(given)
         writer = csv.writer(completed, lineterminator="\n")
         writer.writerow([*header, *missing])

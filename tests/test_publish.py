@@ -189,7 +189,12 @@ def test_a_reader_that_is_still_open_keeps_the_version_before(home: Path) -> Non
 def test_the_published_file_holds_the_marts_with_their_comments_and_nothing_else(home: Path) -> None:
     change(home, "create table settle.fct_disputes__dbt_tmp as select 1 as one", "create schema rate")
     publication = publish_home(home)
-    assert publication.rows == {"dim_carriers": 500, "fct_disputes": 2000, "fct_partner_charges": 0, "fct_settlement_ledger": 2}
+    assert publication.rows == {
+        "dim_carriers": 500,
+        "fct_disputes": 2000,
+        "fct_partner_charges": 0,
+        "fct_settlement_ledger": 2,
+    }
     with duckdb.connect(str(publication.file), read_only=True) as connection:
         assert connection.execute(
             "select table_name, comment from duckdb_tables() where comment is not null"
@@ -395,10 +400,11 @@ def propose_charge(home: Path, batch: int, quantity: str, amount: str) -> None:
     change(
         home,
         f"""insert into settle.fct_partner_charges by name
-        select 'acme:2026-10:calls:{batch}' as charge_posting_id, 'acme:2026-10:calls' as charge_line_id, 'acme' as partner_id,
-            'acme' as partner_agreement_id, 'calls' as plan_id, date '2026-10-01' as posting_date, {batch} as batch_number,
-            {quantity} as difference_quantity, {amount} as difference_amount, 'EUR' as charge_currency,
-            date '2026-10-01' as period_start_date, timestamp '2026-11-02 08:00:00' as known_at""",
+        select 'acme:2026-10:calls:{batch}' as charge_posting_id, 'acme:2026-10:calls' as charge_line_id,
+            'acme' as partner_id, 'acme' as partner_agreement_id, 'calls' as plan_id,
+            date '2026-10-01' as posting_date, {batch} as batch_number, {quantity} as difference_quantity,
+            {amount} as difference_amount, 'EUR' as charge_currency, date '2026-10-01' as period_start_date,
+            timestamp '2026-11-02 08:00:00' as known_at""",
     )
 
 

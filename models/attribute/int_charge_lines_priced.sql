@@ -1,8 +1,8 @@
 -- One row per reading of a line: what it comes to. In this order, each step from the one before:
 --     price of its tiers, less the discount, rounded        used
 --     the same of what counts toward the commitment         counted
---     the part of counted above the commitment x overage, rounded; or the commitment less counted, rounded, as
---     true-up, once the month is over and on its last reading
+--     the part of counted above the commitment x overage, rounded; or the commitment less counted, rounded,
+--     as true-up, once the month is over and on its last reading
 --     cut to the maximum
 {% set with_overage -%}
     (
@@ -70,11 +70,15 @@ lines_summed as (
         tiers_summed.price_per,
         tiers_summed.billable_units,
         tiers_summed.quantity_per,
-        case when plans.pricing_model = 'lines' then readings.counted_price_units else tiers_summed.price_units end
-            as counted_units,
+        case
+            when plans.pricing_model = 'lines' then readings.counted_price_units
+            else tiers_summed.price_units
+        end as counted_units,
         -- In millionths only where there is a discount, to keep the numbers small.
-        case when plans.discount_ratio = 0 then 1 else cast((1 - plans.discount_ratio) * 1000000 as integer) end
-            as due_numerator,
+        case
+            when plans.discount_ratio = 0 then 1
+            else cast((1 - plans.discount_ratio) * 1000000 as integer)
+        end as due_numerator,
         case when plans.discount_ratio = 0 then 1 else 1000000 end as due_denominator,
         case when plans.prorates_commitment then readings.active_days else 1 end as commitment_numerator,
         case when plans.prorates_commitment then readings.period_days else 1 end as commitment_denominator
@@ -114,7 +118,8 @@ commitments_compared as (
     select
         *,
         cast(counted_amount * 1000000000000 as {{ wide_integer() }}) * commitment_denominator
-        - {{ price_units('minimum_commitment_amount') }} * 10000 * commitment_numerator as above_commitment_units
+        - {{ price_units('minimum_commitment_amount') }} * 10000 * commitment_numerator
+            as above_commitment_units
     from lines_rounded
 
 ),

@@ -167,7 +167,8 @@ sums_of_statements as (
         cast(sum(charge_amount) as {{ exact_amount() }}) as charge_amount
     from rows_with_plans
     group by
-        partner_id, partner_agreement_id, charge_currency, rounding_mode, line_rounding_decimals, period_start_date
+        partner_id, partner_agreement_id, charge_currency, rounding_mode, line_rounding_decimals,
+        period_start_date
 
 ),
 

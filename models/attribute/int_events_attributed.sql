@@ -135,7 +135,8 @@ amounts_told as (
             when 'vendor_amount' then vendor_currency
         end as amount_currency,
         case priced_on
-            when 'rated_cost' then cast({{ round_money('rated_cost_amount', 8, "'half_up'") }} as decimal(18, 8))
+            when 'rated_cost'
+                then cast({{ round_money('rated_cost_amount', 8, "'half_up'") }} as decimal(18, 8))
             when 'vendor_amount' then vendor_amount
         end as charged_amount,
         {{ is_charged('event_status', 'charged_on') }} as is_charged

@@ -28,7 +28,7 @@ days_summed as (
     select
         charge_group_id,
         partner_local_date,
-        cast(sum(charged_quantity) as decimal(18, 6)) as charged_quantity
+        cast(sum(charged_quantity) as decimal(38, 6)) as charged_quantity
     from {{ ref('int_usage_summed') }}
     group by charge_group_id, partner_local_date
 

@@ -39,8 +39,10 @@ quantities_converted as (
         plans.charges_flat_at_zero,
         plans.package_rounding,
         -- Percentages and lump sums are of no quantity.
-        case when plans.pricing_model in ('per_unit', 'graduated', 'volume') then plans.priced_per_quantity else 1 end
-            as priced_per_quantity,
+        case
+            when plans.pricing_model in ('per_unit', 'graduated', 'volume') then plans.priced_per_quantity
+            else 1
+        end as priced_per_quantity,
         plans.free_quantity,
         plans.quantity_rounding_mode,
         plans.quantity_rounding_decimals,
@@ -118,7 +120,9 @@ tiers_reached as (
         or (tier_number = 1 and pricing_model in ('per_unit', 'package') and measured_units != 0)
             as is_flat_due,
         case
-            when pricing_model in ('graduated', 'graduated_percentage') and not coalesce(prorates_quantity, false)
+            when
+                pricing_model in ('graduated', 'graduated_percentage')
+                and not coalesce(prorates_quantity, false)
                 then least(measured_units, coalesce(up_to_units, measured_units)) - coalesce(above_units, 0)
             when prorates_quantity and pricing_model = 'volume' then {{ price_units('prorated_quantity') }}
             else measured_units
@@ -186,7 +190,8 @@ moves_priced as (
         sum(
             case when prorated_units < 0 then -1 else 1 end
             * (
-                {{ integer_divide('(abs(prorated_units) * passed_units)', 'moved_units') }} * unit_units * 100000000
+                {{ integer_divide('(abs(prorated_units) * passed_units)', 'moved_units') }}
+                * unit_units * 100000000
                 + {{ integer_divide(
                     '(((abs(prorated_units) * passed_units) % moved_units) * unit_units * 100000000 '
                     ~ '+ ' ~ integer_divide('moved_units', 2) ~ ')', 'moved_units'
@@ -216,7 +221,8 @@ tiers_priced as (
         tiers.part_units,
         tiers.quantity_per,
         case
-            when tiers.pricing_model in ('per_unit', 'package', 'graduated', 'volume') then tiers.measured_units
+            when tiers.pricing_model in ('per_unit', 'package', 'graduated', 'volume')
+                then tiers.measured_units
         end as billable_units,
         cast(
             case

@@ -146,7 +146,10 @@ usage_accumulated as (
         -- Where each run prices its own usage: what came since the last booking.
         cast(
             usage_summed_up.charged_quantity
-            - case when plans.pricing_basis = 'run_quantity' then coalesce(booked.booked_quantity, 0) else 0 end
+            - case
+                when plans.pricing_basis = 'run_quantity' then coalesce(booked.booked_quantity, 0)
+                else 0
+            end
             as decimal(38, 6)
         ) as priced_quantity,
         case when plans.pricing_basis = 'run_quantity' then coalesce(booked.booked_amount, 0) else 0 end

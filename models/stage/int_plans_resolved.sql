@@ -57,7 +57,9 @@ options_held as (
         coalesce(options_given.option_value, kinds.default_value) as option_value
     from plans
     inner join {{ ref('plan_option_kinds') }} as kinds
-        on kinds.pricing_models = '*' or ' ' || kinds.pricing_models || ' ' like '% ' || plans.pricing_model || ' %'
+        on
+            kinds.pricing_models = '*'
+            or ' ' || kinds.pricing_models || ' ' like '% ' || plans.pricing_model || ' %'
     left join options_given
         on
             plans.plan_id = options_given.plan_id
@@ -71,7 +73,8 @@ options_typed as (
     select
         plan_id,
         {% for option, type in typed_options.items() %}
-            cast(max(case when option_name = '{{ option }}' then option_value end) as {{ type }}) as {{ option }},
+            cast(max(case when option_name = '{{ option }}' then option_value end) as {{ type }})
+                as {{ option }},
         {% endfor %}
         coalesce(
             bool_or(is_given and option_name in ('trues_up', 'overage_ratio', 'prorates_commitment')), false

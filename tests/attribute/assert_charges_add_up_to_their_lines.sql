@@ -1,5 +1,5 @@
--- Fails if the rows of a line do not add up to what the line comes to, or those of a statement not to an amount
--- at the decimals of its agreement: a partner could not recompute what it is asked for.
+-- Fails if the rows of a line do not add up to what the line comes to, or those of a statement not to an
+-- amount at the decimals of its agreement: a partner could not recompute what it is asked for.
 {{ config(meta={'dagster': {'ref': {'name': 'int_charges_priced', 'package': 'tollgate'}}}) }}
 with
 

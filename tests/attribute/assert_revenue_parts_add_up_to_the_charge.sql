@@ -1,6 +1,6 @@
 -- Fails if the revenue of the usage groups does not add up to the charges of their plan and month, to a
--- millionth: margins would show money that no statement claims, or hide some. Fees that no usage stands behind
--- can be laid on none.
+-- millionth: margins would show money that no statement claims, or hide some. Fees that no usage stands
+-- behind can be laid on none.
 {{ config(meta={'dagster': {'ref': {'name': 'int_revenue_allocated', 'package': 'tollgate'}}}) }}
 with
 

@@ -20,12 +20,12 @@ tiers_summed as (
 
 select tiers_summed.*
 from tiers_summed
-inner join {{ ref('int_plans_resolved') }} as plans
-    on tiers_summed.plan_id = plans.plan_id and plans.refusal_reason is null
+inner join {{ ref('int_plans_resolved') }} as terms
+    on tiers_summed.plan_id = terms.plan_id and terms.refusal_reason is null
 where
     tiers_summed.divisor_count != 1
     or tiers_summed.quantity_divisor_count != 1
     or (
-        not coalesce(plans.prorates_quantity, false)
+        not coalesce(terms.prorates_quantity, false)
         and tiers_summed.part_units != coalesce(tiers_summed.billable_units, tiers_summed.part_units)
     )

@@ -129,9 +129,7 @@ def _add_rate(files: Files, case_id: str, rate: dict) -> None:
         max_charge_amount=None,
     )
     for step in price["steps"]:
-        step = Fields(f"{case_id}: steps", step).read(
-            "from_second", "rate_amount", "per_seconds", "increment_seconds"
-        )
+        step = Fields(f"{case_id}: steps", step).read("from_second", "rate_amount", "per_seconds", "increment_seconds")
         files.rows["decks"].append(
             {
                 "carrier_id": case_id,

@@ -1,4 +1,4 @@
-"""Charges over metered usage (schema B): each case is a partner of its own, each charge a plan for a country of its own.
+"""Charges over metered usage (schema B): each case is a partner of its own, each charge a plan for its own country.
 
 What no event can say enters at the tables just in front of pricing: usage that is taken away again with the quantity
 that it is prorated to, and months that no calendar has.
@@ -20,7 +20,6 @@ MONTHS = {"28": date(2023, 2, 1), "29": date(2024, 2, 1), "30": date(2024, 4, 1)
 ANY_MONTH = MONTHS["31"]
 OVER = "2024-07-01T00:00:00Z"
 UNROUNDED = {"mode": "half_up", "decimals": "12"}
-TIERS = ("graduated", "volume", "capacity", "graduated_percentage")
 BY_AMOUNT = ("percentage", "graduated_percentage", "lines")
 
 READ_CHARGES = """
@@ -64,9 +63,14 @@ select 'a record', refusal_reason from {{ ref('int_rows_refused') }}
 """
 IN_FRONT_OF_PRICING = ("+int_records_metered", "+int_plan_periods_derived", "+int_rows_refused", "+int_terms_refused")
 PRICING = (
-    "stg_ledger__charges", "int_records_priced", "int_usage_metered", "int_usage_accumulated", "int_tiers_priced", "int_charge_lines_priced",
+    "stg_ledger__charges",
+    "int_records_priced",
+    "int_usage_metered",
+    "int_usage_accumulated",
+    "int_tiers_priced",
+    "int_charge_lines_priced",
     "int_charges_priced",
-)  # fmt: skip
+)
 
 
 @dataclass

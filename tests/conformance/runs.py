@@ -1,5 +1,5 @@
-"""One period billed by several runs (schema C): the pipeline runs as often as the longest case asks, over a file of usage
-each time, and books; what a run adds to the books is its amount.
+"""One period billed by several runs (schema C): the pipeline runs as often as the longest case asks, over a file of
+usage each time, and books; what a run adds to the books is its amount.
 
 Usage that is known in another extent by a later run is the same event, sent again. The months of the cases follow each
 other, so that each is over in the run that its case calls final, and the last one never.
@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from conformance.charges import BY_AMOUNT, READ_REFUSALS, add_event, add_partner, add_plan, at, next_month, refused
 from conformance.home import CURRENCY, Fields, Files, land, warehouse_of
+
 from orchestration import ledger
 
 FAMILIES = ("rerating",)

@@ -1,5 +1,5 @@
--- Fails if what is booked of a line, run by run, and what this run proposes is not what the line comes to now;
--- or if the charges of a partner and month are not those of its statement: a rerun would charge twice.
+-- Fails if what is booked of a line, run by run, and what this run proposes is not what the line comes to
+-- now; or if the charges of a partner and month are not those of its statement: a rerun would charge twice.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_partner_charges', 'package': 'tollgate'}}}) }}
 with
 
