@@ -1,4 +1,4 @@
-"""The folder of terms that dbt gets: files of before a column or table was added go on working; all options are told."""
+"""The folder of terms that dbt gets: files of before a column or table came go on working, and all options are told."""
 
 import csv
 import os
