@@ -69,11 +69,14 @@
 {# Before a model adds what it reckoned again: what it holds of the list goes, in one transaction with the adding.
    list             the relation that says what is reckoned again
    key              its column, and the model's, that says of what
-   is_everything    its condition for a row in place of all others #}
-{% macro make_room_for(list, key, is_everything) -%}
+   is_everything    its condition for a row in place of all others
+   is_whole         its condition for a row that says so of all there is of the key #}
+{% macro make_room_for(list, key, is_everything, is_whole='true') -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
-        where exists (select 1 from {{ list }} where {{ is_everything }}) or {{ key }} in (select {{ key }} from {{ list }})
+        where
+            exists (select 1 from {{ list }} where {{ is_everything }})
+            or {{ key }} in (select {{ key }} from {{ list }} where {{ is_whole }})
     {%- else -%}
         {{ require_everything(list, is_everything) }}
     {%- endif -%}
@@ -97,9 +100,11 @@
     {{ texts | join(" || '|' || ") or "''" }}
 {%- endmacro %}
 
-{# Did the event begin on one of these days? Written out as dates, so that the engine skips whatever it holds of other days. #}
+{# Did the event begin on one of the days that are made again? Written out as dates, so that the engine skips whatever it holds of other
+   days. #}
 {% macro started_on_days_of(days) -%}
-    {%- set found = run_query('select usage_date, is_every_day from ' ~ days ~ ' order by usage_date') if execute else [] -%}
+    {%- set made_again = 'select usage_date, is_every_day from ' ~ days ~ ' where not is_added_to order by usage_date' -%}
+    {%- set found = run_query(made_again) if execute else [] -%}
     {%- if found | selectattr('is_every_day') | list -%} true
     {%- elif not found -%} false
     {%- else -%}

@@ -14,3 +14,11 @@
 {% macro charge_group_key() -%}
     {{ number_of_values(['partner_id', 'partner_agreement_id', 'plan_id', 'charge_status', 'uncharged_reason']) }}
 {%- endmacro %}
+
+{# A group with its sums as one number, to be summed over a day. #}
+{% macro usage_group_fingerprint() -%}
+    {{ fingerprint([
+        'rating_group_id', 'charge_group_id', 'usage_date', 'carrier_local_date', 'partner_local_date', 'event_count', 'quantity',
+        'billed_quantity', 'charged_quantity', 'undivided_cost_amount', 'rated_cost_amount'
+    ]) }}
+{%- endmacro %}

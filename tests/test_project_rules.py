@@ -272,7 +272,7 @@ def test_marts_are_public_contracted_tables(marts):
             if not (
                 mart["config"]["contract"]["enforced"]
                 and mart["config"]["access"] == "public"
-                and mart["config"]["materialized"] == "table"
+                and mart["config"]["materialized"] in ("table", "incremental")
             )
         ),
         "What others read is a promise: marts are public tables under an enforced contract. Take back the override:",

@@ -61,6 +61,10 @@ def every_event() -> str:
     return "*"
 
 
+def days_reported() -> str:
+    return "select usage_date, fingerprint from days_reported"
+
+
 def reads_records_together(feed: str) -> bool:
     return False
 

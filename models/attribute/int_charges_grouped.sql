@@ -1,13 +1,18 @@
 -- depends_on: {{ ref("int_days_affected") }}
 -- depends_on: {{ ref("int_usage_summed") }}
 -- One row per charge group: who is charged for events, by which plan, or why nobody is. A
--- run adds those that its days bring and drops those that no usage group has any more.
+-- run adds those that its events bring and drops those that no usage group has any more.
 with
 
 events as (
 
     select * from {{ ref('int_events_attributed') }}
-    {% if is_incremental() %} where {{ started_on_days_of(ref('int_days_affected')) }} {% endif %}
+    {% if is_incremental() %}
+        where {{ started_on_days_of(ref('int_days_affected')) }}
+        union all
+        select * from {{ ref('int_events_attributed') }}
+        where is_affected
+    {% endif %}
 
 ),
 

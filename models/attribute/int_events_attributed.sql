@@ -6,7 +6,12 @@ with
 
 events as (
 
-    select * from {{ ref('int_events_rated') }}
+    select
+        ratings.*,
+        affected.event_id is not null as is_affected
+    from {{ ref('int_events_rated') }} as ratings
+    left join {{ ref('int_events_affected') }} as affected
+        on ratings.event_id = affected.event_id
 
 ),
 
@@ -208,6 +213,7 @@ quantities_charged as (
         rated_cost_amount,
         rated_cost_currency,
         is_rounded_per_event,
+        is_affected,
         carrier_local_date,
         partner_local_date,
         started_at

@@ -1,13 +1,21 @@
 -- depends_on: {{ ref("int_days_affected") }}
 -- depends_on: {{ ref("int_usage_summed") }}
+-- depends_on: {{ ref("int_events_affected") }}
 -- One row per rating group: what events are and cost us, as far as many have it in common. A
--- run adds those that its days bring and drops those that no usage group has any more.
+-- run adds those that its events bring and drops those that no usage group has any more.
 with
 
 events as (
 
     select * from {{ ref('int_events_rated') }}
-    {% if is_incremental() %} where {{ started_on_days_of(ref('int_days_affected')) }} {% endif %}
+    {% if is_incremental() %}
+        where {{ started_on_days_of(ref('int_days_affected')) }}
+        union all
+        select ratings.*
+        from {{ ref('int_events_rated') }} as ratings
+        inner join {{ ref('int_events_affected') }} as affected
+            on ratings.event_id = affected.event_id
+    {% endif %}
 
 ),
 

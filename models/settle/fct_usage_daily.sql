@@ -1,3 +1,7 @@
+-- depends_on: {{ ref('int_days_fingerprinted') }}
+-- depends_on: {{ ref('int_usage_added') }}
+-- A run shows anew only what int_days_fingerprinted asks for, and unrated usage, whose money at risk moves
+-- with the cost of all that is like it.
 with
 
 -- Kinds of usage by numbers: millions of usage groups are summed by them, and named once they are few.
@@ -51,6 +55,26 @@ charges as (
 
 ),
 
+{% if is_incremental() %}
+    rows_added_to as (
+
+        select
+            added.usage_date,
+            ratings_numbered.rating_number,
+            charges_numbered.charge_number
+        from {{ ref('int_usage_added') }} as added
+        inner join {{ ref('int_days_fingerprinted') }} as days_to_report
+            on added.usage_date = days_to_report.usage_date
+        inner join ratings_numbered
+            on added.rating_group_id = ratings_numbered.rating_group_id
+        inner join charges_numbered
+            on added.charge_group_id = charges_numbered.charge_group_id
+        where days_to_report.change_to_report = 'rows'
+        group by added.usage_date, ratings_numbered.rating_number, charges_numbered.charge_number
+
+    ),
+{% endif %}
+
 groups_numbered as (
 
     select
@@ -80,6 +104,19 @@ groups_numbered as (
             and groups_summed.usage_date = at_risk.usage_date
             and groups_summed.carrier_local_date = at_risk.carrier_local_date
             and groups_summed.partner_local_date = at_risk.partner_local_date
+    {% if is_incremental() %}
+        inner join {{ ref('int_days_fingerprinted') }} as days_to_report
+            on groups_summed.usage_date = days_to_report.usage_date
+        left join rows_added_to
+            on
+                groups_summed.usage_date = rows_added_to.usage_date
+                and ratings_numbered.rating_number = rows_added_to.rating_number
+                and charges_numbered.charge_number = rows_added_to.charge_number
+        where
+            days_to_report.change_to_report = 'day'
+            or ratings_numbered.unrated_reason is not null
+            or rows_added_to.usage_date is not null
+    {% endif %}
 
 ),
 
