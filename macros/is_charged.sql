@@ -3,6 +3,7 @@
     case {{ charged_on }}
         when 'answered' then {{ status }} = 'answered'
         when 'delivered' then {{ status }} = 'delivered'
+        when 'succeeded' then {{ status }} = 'succeeded'
         when 'submitted' then {{ status }} not in ('rejected', 'cancelled')
     end
 {%- endmacro %}

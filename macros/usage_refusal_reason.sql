@@ -4,20 +4,20 @@
 {% macro usage_refusal_reason(needs_route=false, states_network=false) -%}
     case
         when source_event_id is null then 'event_id_missing'
-        when coalesce(service, '') not in ('voice', 'sms', 'email') then 'service_unknown'
+        when coalesce(service, '') not in ('{{ services() | join("', '") }}') then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
-        when service != 'email' and not coalesce({{ is_digits('destination') }}, false) then 'destination_unreadable'
-        when service != 'email' and destination like '0%' then 'destination_not_international'
+        when {{ needs_number('service') }} and not coalesce({{ is_digits('destination') }}, false) then 'destination_unreadable'
+        when {{ needs_number('service') }} and destination like '0%' then 'destination_not_international'
         {%- if states_network %}
         {{ network_refusal_reasons() }}
         {%- endif %}
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'
         when quantity is null or quantity < 0 or quantity >= 1000000000000 then 'quantity_unreadable'
-        when coalesce(quantity_unit, '') not in ('second', 'segment', 'message') then 'quantity_unit_unknown'
+        when coalesce(quantity_unit, '') not in ('{{ counted_units() | join("', '") }}') then 'quantity_unit_unknown'
         when event_status is null or event_status not in (
             'answered', 'no_answer', 'busy', 'failed', 'cancelled',
-            'delivered', 'undelivered', 'expired', 'rejected', 'unknown', 'pending'
+            'delivered', 'undelivered', 'expired', 'rejected', 'unknown', 'pending', 'succeeded'
         ) then 'status_unknown'
         when vendor_amount < 0 then 'money_sign_flipped'
         {%- if needs_route %}
@@ -33,3 +33,7 @@
         when not ({{ is_digits('mnc') }} and length(mnc) <= 3) then 'mnc_unreadable'
         when mnc is not null and mcc is null then 'mnc_without_mcc'
 {%- endmacro %}
+
+{# What is sold. A call or a message goes to a number; the others may name one, or the network that carried them. #}
+{% macro services() -%} {{ return(['voice', 'sms', 'mms', 'email', 'data', 'video', 'verification']) }} {%- endmacro %}
+{% macro needs_number(service) -%} {{ service }} in ('voice', 'sms', 'mms') {%- endmacro %}

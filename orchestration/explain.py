@@ -26,11 +26,18 @@ from orchestration.summary import counted
 Row = dict[str, Any]
 
 NO_END = datetime(9999, 12, 30)
-UNITS = {"second": "s", "segment": "segments", "message": "messages"}
-NOUNS = {"voice": "call", "sms": "message", "email": "e-mail"}
+UNITS = {
+    "second": "s", "segment": "segments", "message": "messages", "byte": "bytes",
+    "participant_second": "participant seconds", "verification": "verifications",
+}  # fmt: skip
+NOUNS = {
+    "voice": "call", "sms": "message", "mms": "message", "email": "e-mail", "data": "data session",
+    "video": "participation", "verification": "verification",
+}  # fmt: skip
 CHARGED_ON = {
     "answered": "what was answered",
     "delivered": "what was delivered",
+    "succeeded": "what succeeded",
     "submitted": "everything but what was rejected or cancelled",
 }
 METHODS = {
@@ -146,7 +153,8 @@ DECK_ROWS = """
 # Goes on where the steps of int_rates_resolved end: each row that landed, with what became of it there.
 CODES = f"""
     select
-        rows.*, {FILE} as file, prices.applies_from_at, codes.applies_until_at, codes.deck_row_id, codes.is_code_closed,
+        rows.* replace (coalesce(prices.dial_code, rows.dial_code) as dial_code), {FILE} as file,
+        prices.applies_from_at, codes.applies_until_at, codes.deck_row_id, codes.is_code_closed,
         coalesce(
             prices.applies_from_at = rows.received_at
             and (rows.received_at at time zone 'UTC' at time zone $time_zone) > rows.effective_date,
@@ -154,13 +162,16 @@ CODES = f"""
         ) as is_late
     from again.deck_rows as rows
     left join tollgate.ingest.files as files using (file_id)
-    left join prices on prices.rate_row_id = rows.feed || ':' || rows.file_id || ':' || rows.record_number
+    left join prices
+        on prices.file_id = rows.file_id and prices.record_number = rows.record_number
+        and (not rows.is_by_name or starts_with($number, prices.dial_code))
     left join intervals_closed as codes
         on codes.carrier_id = prices.carrier_id and codes.service = prices.service
         and codes.direction = prices.direction and codes.code_name = prices.code_name
         and codes.applies_from_at = prices.applies_from_at and codes.file_id = prices.file_id
         and codes.deck_version is not distinct from prices.deck_version and codes.deck_kind = prices.deck_kind
     where case
+        when rows.is_by_name then prices.dial_code is not null
         when rows.mcc is null then starts_with($number, rows.dial_code)
         else rows.mcc = $mcc and (rows.mnc is null or rows.mnc = $mnc)
     end
@@ -502,6 +513,10 @@ class _Event:
     def _quantity(self, quantity: Decimal) -> str:
         return f"{_plain(quantity)} {_unit(self.event['quantity_unit'], quantity)}"
 
+    def _billed(self, quantity: Decimal) -> str:
+        """In the unit of the deck, which may price a message of several segments as one."""
+        return f"{_plain(quantity)} {_unit(self.cost['rate_unit'] or self.event['quantity_unit'], quantity)}"
+
     # --- the steps --------------------------------------------------------------------------------------------------
 
     def _tell_event(self) -> None:
@@ -720,36 +735,38 @@ class _Event:
             self.told.add("quantity", [sentence], **facts)
             return
         sentences = [f"{self._quantity(cost['quantity'])} raw."]
+        if cost["is_used"] and cost["rate_unit"] != cost["quantity_unit"]:
+            sentences.append(f"The deck prices messages: it is {self._billed(cost['rounded_quantity'])}.")
         if terms["quantity_rounding"] in QUANTITY_ROUNDINGS:
-            rounded = self._quantity(cost["rounded_quantity"])
+            rounded = self._billed(cost["rounded_quantity"])
             sentences.append(f"That is {QUANTITY_ROUNDINGS[terms['quantity_rounding']]}: {rounded}.")
         if not cost["is_used"]:
             sentences.append("Nothing was used: no increment, no minimum and no connect fee is due.")
         sentences += [self._stretch_in_words(stretch) for stretch in self.stretches]
         if len(self.stretches) > 1:
             parts = " + ".join(_plain(stretch["billed_quantity"]) for stretch in self.stretches)
-            sentences.append(f"Together: {parts} = {self._quantity(cost['counted_quantity'])}.")
+            sentences.append(f"Together: {parts} = {self._billed(cost['counted_quantity'])}.")
         if cost["is_used"] and terms["free_quantity"] > 0:
             before = self.row(f"{self.again.up_to('int_allowances_used')} {USED_BEFORE}", event_id=self.event_id)
             free, counts = cost["used_free_quantity"], before["earlier_count"]
             facts |= {"allowance_quantity": terms["free_quantity"], "free_quantity": free, **before}
             sentences.append(
-                f"Of the {self._quantity(terms['free_quantity'])} free in {cost['carrier_local_date']:%Y-%m}, "
+                f"Of the {self._billed(terms['free_quantity'])} free in {cost['carrier_local_date']:%Y-%m}, "
                 f"{counted(counts, 'earlier event')} of the month {'has' if counts == 1 else 'have'} used "
-                f"{self._quantity(before['earlier_quantity'])}; of this one {self._quantity(free)} are free."
+                f"{self._billed(before['earlier_quantity'])}; of this one {self._billed(free)} are free."
             )
         self.told.add("quantity", sentences, **facts, stretches=self.stretches)
 
     def _stretch_in_words(self, stretch: Row) -> str:
         first, increment, count = stretch["first_quantity"], stretch["increment_quantity"], stretch["increment_count"]
-        billed = self._quantity(stretch["billed_quantity"])
+        billed = self._billed(stretch["billed_quantity"])
         words = f"{billed}, the first increment"
         if count:
             words = (f"{_plain(first)} + " if first else "") + f"{count} x {_plain(increment)} = {billed}"
         whose = "the deck's own increments" if stretch["has_own_increments"] else "the agreement's increments"
         if not self.cost["is_stepped"]:
             return f"By {whose}, {_plain(self.cost['minimum_quantity'])}/{_plain(increment)}, billed: {words}."
-        at, begins = self._clock(stretch["from_quantity"]), self._quantity(stretch["from_quantity"])
+        at, begins = self._clock(stretch["from_quantity"]), self._billed(stretch["from_quantity"])
         return (
             f"From {begins} on, {at:%a} {_instant(at)} on the agreement's clock, record {stretch['record_number']} "
             f"counts ({_band(stretch)}; {whose}), billed: {words}."
@@ -821,7 +838,7 @@ class _Event:
     def _price_in_words(self, stretch: Row) -> list[str]:
         rate, per, priced = (stretch[name] for name in ("rate_amount", "rate_per_quantity", "priced_quantity"))
         usage, over = Fraction(stretch["undivided_amount"]) / per, f" / {per}" if per != 1 else ""
-        place = f"From {self._quantity(stretch['from_quantity'])} on" if len(self.stretches) > 1 else "Usage"
+        place = f"From {self._billed(stretch['from_quantity'])} on" if len(self.stretches) > 1 else "Usage"
         sentences = []
         if per != stretch["deck_rate_per_quantity"]:
             given = stretch["deck_rate_per_quantity"]
@@ -843,7 +860,7 @@ class _Event:
             if count:
                 price, exact = Fraction(undivided) / per, Fraction(rate) * Fraction(quantity) / per
                 sentences.append(
-                    f"One increment of {self._quantity(quantity)}: {_plain(rate)} x {_plain(quantity)}{over} = "
+                    f"One increment of {self._billed(quantity)}: {_plain(rate)} x {_plain(quantity)}{over} = "
                     f"{_plain(exact)}, {how}: {self._money(price)}."
                 )
                 words.append(_plain(price) if count == 1 else f"{count} x {_plain(price)}")
@@ -861,7 +878,7 @@ class _Event:
             reached = sum((stretch["billed_quantity"] for stretch in self.stretches), Decimal(0))
             at = self._clock(reached)
             sentences.append(
-                f"No price counts from {self._quantity(reached)} on, {at:%a} {_instant(at)} on the agreement's clock."
+                f"No price counts from {self._billed(reached)} on, {at:%a} {_instant(at)} on the agreement's clock."
             )
         keys = [row["column_name"] for row in self.rows(GROUP_KEYS)]
         alike = " and ".join(f"usage.{key} is not distinct from events.{key}" for key in keys)

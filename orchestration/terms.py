@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestration import settings
 
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
-OPTIONAL = ("carrier_fees.csv", "numbers.csv")
+OPTIONAL = ("carrier_fees.csv", "destination_codes.csv", "numbers.csv")
 """Files that a folder may lack: nothing of their kind is agreed then."""
 
 

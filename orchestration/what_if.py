@@ -420,9 +420,10 @@ class Scratch:
                 create table what_if.deck_rows as
                 select rows.*, rows.file_id in (from ingest.files select file_id) as is_new_deck,
                     rows.file_id in (from what_if.landed select file_id) as has_landed,
-                    usable.rate_row_id is not null as is_usable
+                    (rows.file_id, rows.record_number) in (
+                        select (file_id, record_number) from rate.int_deck_rows_timed
+                    ) as is_usable
                 from stage.int_deck_rows_collected as rows
-                left join rate.int_deck_rows_timed as usable using (file_id, record_number)
                 where rows.carrier_id = ?
                 """,
                 [carrier],

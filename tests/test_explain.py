@@ -73,6 +73,7 @@ def small_month() -> tuple[Files, dict[str, list[dict]]]:
     add_carrier(
         files, "echo", {"tax_ratio": "0.1"}, {"attempt_fee_amount": "0.002", "attempt_fee_scope": "failed_attempt"}
     )
+    add_carrier(files, "foxtrot", {})
     files.rows["parties"].append({"party_id": "p", "party_name": "p", "is_carrier": "false", "is_partner": "true"})
     files.rows["agreements"].append(
         files.rows["agreements"][-1] | {"agreement_id": "p-2026", "party_id": "p", "party_role": "partner"}
@@ -84,6 +85,9 @@ def small_month() -> tuple[Files, dict[str, list[dict]]]:
                    "quantity_unit": "second", "minimum_quantity": 60, "increment_quantity": 60,
                    "priced_per_quantity": 60, "charged_on": "answered"}],
         "plan_tiers": [{"plan_id": "plan-p", "tier_number": 1, "unit_amount": "0.1", "flat_amount": 0}],
+        "destination_codes": [
+            {"carrier_id": "*", "destination_name": "Germany Mobile", "dial_code": code} for code in ("4915", "4917")
+        ],
     }  # fmt: skip
     files.rows["usage"] += [
         call("ev-plain", "alpha", "4915112345678", "2026-10-12T08:00:00Z", 47),
@@ -99,6 +103,9 @@ def small_month() -> tuple[Files, dict[str, list[dict]]]:
         call("ev-free-3", "delta", "4930123456", "2026-10-12T09:00:00Z", 30),
         call("ev-free-4", "delta", "4930123456", "2026-10-31T23:30:00Z", 30),  # November in Berlin
         call("ev-failed", "echo", "4930123456", "2026-10-12T08:00:00Z", 0, "failed"),
+        call("ev-named", "foxtrot", "4917612345678", "2026-10-12T08:00:00Z", 60),
+        call("ev-ported", "foxtrot", "4917612345678", "2026-10-12T08:00:00Z", 60)
+        | {"origin": "447700900123", "mcc": "262", "mnc": "01"},
         call("ev-nobody", "nobody", "4930123456", "2026-10-12T08:00:00Z", 10),
         call("m0 anna@mail.example", "alpha", "4930123456", "2026-10-12T08:00:00Z", 10),
         call("ev-refused", "alpha", "030123456", "2026-10-12T08:00:00Z", 10),
@@ -149,6 +156,15 @@ def small_month() -> tuple[Files, dict[str, list[dict]]]:
             },
         ),
         "delta-1.csv": deck("delta", "D1", {"dial_code": "49", "destination_name": "Germany", "rate_amount": "0.06"}),
+        "foxtrot-1.csv": deck(
+            "foxtrot",
+            "F1",
+            {"destination_name": "Germany mobile", "rate_amount": "0.06"},
+            {"destination_name": "Atlantis", "rate_amount": "9"},
+            {"mcc": "262", "mnc": "01", "destination_name": "Telekom", "rate_amount": "0.03"},
+            {"mcc": "262", "mnc": "01", "origin_code": "44", "destination_name": "Telekom", "rate_amount": "0.12"},
+            {"mcc": "262", "mnc": "01", "origin_code": "33", "destination_name": "Telekom", "rate_amount": "0.24"},
+        ),
         "echo-1.csv": deck("echo", "E1", {"dial_code": "49", "destination_name": "Germany", "rate_amount": "0.06"}),
     }
     return files, decks
@@ -250,6 +266,33 @@ def test_each_code_that_begins_the_number_is_shown_with_what_it_was_at_that_inst
         f"(amendment deck A2, effective 2026-10-01, received 2026-10-10 12:00:00 UTC, {row})"
     )
     assert said["price"][-1] == "The closest code in force is 4915: deck A2, record 2 of rate_decks/native/alpha-2.csv."
+
+
+def test_a_price_for_a_destination_that_the_deck_only_names_is_told_with_its_code(home):
+    said, facts = explained(home, "ev-named")
+    since = "since 2026-09-30 22:00:00 UTC"
+    assert [(code["code_name"], code["state"]) for code in facts["price"]["codes"]] == [
+        ("4917", "in force"),
+        ("every destination", "refused"),
+    ]
+    assert f"  4917, Germany mobile: 0.06 EUR for 60 s; in force {since}" in said["price"][1]
+    assert said["price"][2].startswith("  every destination, Atlantis: 9 EUR for 60 s; never counts")
+    assert "cannot be read: destination_name_unmapped" in said["price"][2]
+    assert rated(home, "native:ev-named")["rated_cost_amount"] == Decimal("0.06")
+
+
+def test_a_price_for_the_network_and_the_caller_beats_those_of_others(home):
+    said, facts = explained(home, "ev-ported")
+    assert "number 4917612345678, network 262 01, caller 447700900123, closest first" in said["price"][0]
+    assert [(code["code_name"], code["state"]) for code in facts["price"]["codes"][:4]] == [
+        ("network 262 01 from 44", "in force"),
+        ("network 262 01 from 33", "other callers"),
+        ("network 262 01", "in force"),
+        ("4917", "in force"),
+    ]
+    assert said["price"][-1].startswith("The closest code in force is network 262 01 from 44: deck F1, record 4 of ")
+    masked, facts = explained(home, "ev-ported", mask=True)
+    assert "caller 44770090****" in masked["price"][0]
 
 
 def test_an_amount_without_an_end_keeps_its_division(home):

@@ -1,4 +1,5 @@
--- One row per deck row that may price something, with the instant from which it applies (the later of its
+-- One row per deck row that may price something, and per code where it prices a destination by its name, with
+-- the instant from which it applies (the later of its
 -- first day, on the agreement's clock, and its receipt) and the days of notice that it gave. A row whose rate
 -- cannot be read is here too: it still says that the more general codes do not apply.
 with
@@ -15,8 +16,14 @@ deck_rows as (
         or refusal_reason not in (
             'deck_kind_unknown', 'effective_date_unreadable', 'received_at_unreadable',
             'dial_code_unreadable', 'dial_code_beside_network', 'mcc_unreadable', 'mnc_unreadable',
-            'mnc_without_mcc', 'origin_code_unreadable'
+            'mnc_without_mcc', 'origin_code_unreadable', 'destination_name_unmapped'
         )
+
+),
+
+codes_of_names as (
+
+    select * from {{ ref('int_deck_names_mapped') }}
 
 ),
 
@@ -31,9 +38,15 @@ clocks_read as (
 
     select
         deck_rows.*,
+        codes_of_names.dial_code as dial_code_of_name,
         agreements.increase_notice_days,
         coalesce(agreements.time_zone, 'UTC') as time_zone
     from deck_rows
+    left join codes_of_names
+        on
+            deck_rows.is_by_name
+            and deck_rows.file_id = codes_of_names.file_id
+            and deck_rows.record_number = codes_of_names.record_number
     left join agreements
         on
             deck_rows.carrier_id = agreements.party_id
@@ -45,14 +58,18 @@ clocks_read as (
 deck_rows_timed as (
 
     select
-        feed || ':' || file_id || ':' || cast(record_number as string) as rate_row_id,
+        feed || ':' || file_id || ':' || cast(record_number as string)
+        || coalesce(':' || dial_code_of_name, '') as rate_row_id,
         carrier_id,
         service,
         direction,
         deck_version,
         deck_kind,
-        code_name,
-        dial_code,
+        case
+            when is_by_name then dial_code_of_name || coalesce(' from ' || origin_code, '')
+            else code_name
+        end as code_name,
+        coalesce(dial_code_of_name, dial_code) as dial_code,
         mcc,
         mnc,
         origin_code,

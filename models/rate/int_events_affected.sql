@@ -123,7 +123,6 @@ touched as (
                         and {{ number_at_level(none, network_number('records.mcc', 'records.mnc'), level) }}
                         = codes_changed.code_number
                     {% elif level > 0 %}
-                        and records.service != 'email'
                         and length(records.destination) >= codes_changed.dial_code_length
                         and {{ number_at_level(padded_number('records.destination'), none, level) }}
                         = codes_changed.code_number

@@ -73,8 +73,12 @@ events_with_terms as (
         coalesce(rate_decks.minimum_thousandths, rating_terms.minimum_thousandths) as minimum_thousandths,
         coalesce(rate_decks.increment_thousandths, rating_terms.increment_thousandths)
             as increment_thousandths,
-        {{ whole_millionths(millionths('events.quantity'), 'rating_terms.quantity_rounding') }}
-            as rounded_millionths,
+        -- A message of several segments is one where the carrier prices messages.
+        case
+            when events.quantity_unit = 'segment' and rate_decks.rate_unit = 'message' and events.quantity > 0
+                then 1000000
+            else {{ whole_millionths(millionths('events.quantity'), 'rating_terms.quantity_rounding') }}
+        end as rounded_millionths,
         rate_decks.deck_row_id,
         rate_decks.destination_id,
         rate_decks.destination_name,
@@ -131,7 +135,7 @@ statuses_given as (
             when agreement_id is null then 'no_agreement'
             when not is_charged then null
             -- A switch that lost the end of a call, or its clock.
-            when service = 'voice' and quantity > 86400 then 'duration_above_a_day'
+            when service in ('voice', 'video') and quantity > 86400 then 'duration_above_a_day'
             when started_at > received_at + interval 1 day then 'started_after_receipt'
             when deck_epoch_id = 0 then 'no_rate_deck'
             when deck_row_number is null and has_code_to_come then 'rate_not_yet_effective'
@@ -139,7 +143,8 @@ statuses_given as (
             when deck_row_number is null then 'no_rate'
             when is_rate_refused then 'rate_refused'
             when rate_currency != agreement_currency then 'rate_currency_differs'
-            when rate_unit != quantity_unit then 'quantity_unit_differs'
+            when rate_unit != quantity_unit and not (rate_unit = 'message' and quantity_unit = 'segment')
+                then 'quantity_unit_differs'
             -- Which increment would lie in which band, if all of them are counted at the end?
             when has_bands_or_steps and increment_method = 'whole_duration'
                 then 'increment_method_without_bands'

@@ -193,6 +193,7 @@ events_rated as (
         destination_id,
         destination_name,
         quantity_unit,
+        coalesce(rate_unit, quantity_unit) as billed_unit,
         quantity,
         case when rating_status = 'rated' then coalesce(counted_quantity, 0) end as billed_quantity,
         case when rating_status = 'rated' then price_amount end as rate_amount,

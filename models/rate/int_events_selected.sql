@@ -37,9 +37,17 @@ numbers_padded as (
         events.quantity_unit,
         events.is_final_attempt,
         events.quantity,
-        case when events.service = 'email' then 0 else length(events.destination) end as digit_count,
-        case when events.service = 'email' then 0 else {{ padded_number('events.destination') }} end
-            as padded_number,
+        -- The domain of an e-mail and the nothing of a data session begin with no code.
+        case
+            when {{ needs_number('events.service') }} or {{ is_digits('events.destination') }}
+                then length(events.destination)
+            else 0
+        end as digit_count,
+        case
+            when {{ needs_number('events.service') }} or {{ is_digits('events.destination') }}
+                then {{ padded_number('events.destination') }}
+            else 0
+        end as padded_number,
         events.started_at,
         events.received_at
     from events

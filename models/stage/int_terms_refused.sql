@@ -78,6 +78,12 @@ numbers as (
 
 ),
 
+destination_codes as (
+
+    select * from {{ ref('stg_terms__destination_codes') }}
+
+),
+
 known_parties as (
 
     select party_id from parties
@@ -206,6 +212,15 @@ rows_refused as (
         refusal_reason
     from numbers
     where refusal_reason is not null
+    union all
+    select
+        'destination_codes' as terms_table,
+        coalesce(carrier_id, '?')
+        || ' ' || coalesce(destination_name, '?')
+        || ' ' || coalesce(dial_code, '?') as term_id,
+        refusal_reason
+    from destination_codes
+    where refusal_reason is not null
 
 ),
 
@@ -293,6 +308,13 @@ references_missing as (
         'party_unknown' as refusal_reason
     from numbers
     where carrier_id not in (select known_carriers.party_id from known_carriers)
+    union all
+    select
+        'destination_codes' as terms_table,
+        coalesce(carrier_id, '?') || ' ' || coalesce(destination_name, '?') as term_id,
+        'party_unknown' as refusal_reason
+    from destination_codes
+    where carrier_id != '*' and carrier_id not in (select known_carriers.party_id from known_carriers)
 
 )
 

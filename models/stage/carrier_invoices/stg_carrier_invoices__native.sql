@@ -1,3 +1,5 @@
+{% set unit_written = 'lower(trim(quantity_unit))' %}
+
 with
 
 known_currencies as (
@@ -19,7 +21,9 @@ invoice_lines_written as (
         {{ number_written('amount') }} as amount_written,
         {{ number_written('invoice_total_amount') }} as total_written,
         {{ number_written('event_count') }} as event_count_written,
-        {{ number_written('billed_quantity') }} as quantity_written,
+        {{ counted_quantity(
+            number_written('billed_quantity'), unit_written, number_written('billed_quantity'), 'decimal(38, 15)'
+        ) }} as quantity_written,
         {{ number_written('rate_amount') }} as rate_written
     from invoice_lines
 
@@ -41,7 +45,7 @@ invoice_lines_read as (
         case when lower(trim(line_type)) = 'fee' then coalesce(trim(fee_name), trim(description)) end
             as fee_name,
         upper(trim(currency)) as invoice_currency,
-        lower(trim(quantity_unit)) as quantity_unit,
+        {{ counted_unit(unit_written) }} as quantity_unit,
         amount_written,
         total_written,
         event_count_written,
@@ -50,7 +54,10 @@ invoice_lines_read as (
         try_cast(event_count_written as bigint) as invoiced_event_count,
         try_cast(quantity_written as decimal(18, 3)) as invoiced_quantity,
         try_cast(rate_written as decimal(18, 8)) as invoiced_rate_amount,
-        {{ parse_whole_number('rate_per_quantity') }} as invoiced_rate_per_quantity,
+        {{ counted_quantity(
+            parse_whole_number('rate_per_quantity'), unit_written,
+            'cast(' ~ parse_whole_number('rate_per_quantity') ~ ' as bigint)', 'integer'
+        ) }} as invoiced_rate_per_quantity,
         try_cast(amount_written as decimal(18, 6)) as invoiced_amount,
         try_cast(total_written as decimal(18, 6)) as invoice_total_amount,
         invoice_total_amount as invoice_total_text,

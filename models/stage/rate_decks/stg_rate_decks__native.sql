@@ -1,3 +1,5 @@
+{% set unit_written = 'lower(trim(rate_unit))' %}
+
 with
 
 currencies as (
@@ -29,10 +31,13 @@ deck_rows_read as (
         coalesce(lower(trim(change_type)) = 'closed', false) as is_closed,
         {{ opens_code('change_type') }} as is_new,
         upper(trim(rate_currency)) as rate_currency,
-        lower(trim(rate_unit)) as rate_unit,
+        {{ counted_unit(unit_written) }} as rate_unit,
         rate_amount as rate_text,
         try_cast(rate_amount as decimal(18, 8)) as rate_amount,
-        {{ parse_whole_number('rate_per_quantity') }} as rate_per_quantity,
+        {{ counted_quantity(
+            parse_whole_number('rate_per_quantity'), unit_written,
+            'cast(' ~ parse_whole_number('rate_per_quantity') ~ ' as bigint)', 'integer'
+        ) }} as rate_per_quantity,
         case
             when connect_fee_amount is null then cast(0 as decimal(18, 8))
             else try_cast(connect_fee_amount as decimal(18, 8))
@@ -40,8 +45,14 @@ deck_rows_read as (
         minimum_quantity as minimum_text,
         increment_quantity as increment_text,
         maximum_amount as maximum_text,
-        try_cast(minimum_quantity as decimal(18, 3)) as minimum_quantity,
-        try_cast(increment_quantity as decimal(18, 3)) as increment_quantity,
+        {{ counted_quantity(
+            'try_cast(minimum_quantity as decimal(18, 3))', unit_written,
+            'try_cast(minimum_quantity as decimal(38, 15))', 'decimal(18, 3)'
+        ) }} as minimum_quantity,
+        {{ counted_quantity(
+            'try_cast(increment_quantity as decimal(18, 3))', unit_written,
+            'try_cast(increment_quantity as decimal(38, 15))', 'decimal(18, 3)'
+        ) }} as increment_quantity,
         try_cast(maximum_amount as decimal(18, 8)) as maximum_amount,
         {{ weekdays_of('days') }} as weekdays,
         {{ minute_of_day("coalesce(starts_at, '00:00')") }} as from_minute,

@@ -4,15 +4,24 @@ with rating_terms as (
         trim(agreement_id) as agreement_id,
         trim(service) as service,
         trim(direction) as direction,
-        trim(quantity_unit) as quantity_unit,
+        {{ counted_unit('trim(quantity_unit)') }} as quantity_unit,
         coalesce(trim(increment_method), 'residual') as increment_method,
         trim(charged_on) as charged_on,
-        try_cast(minimum_quantity as decimal(18, 3)) as minimum_quantity,
-        try_cast(increment_quantity as decimal(18, 3)) as increment_quantity,
+        {{ counted_quantity(
+            'try_cast(minimum_quantity as decimal(18, 3))', 'trim(quantity_unit)',
+            'try_cast(minimum_quantity as decimal(38, 15))', 'decimal(18, 3)'
+        ) }} as minimum_quantity,
+        {{ counted_quantity(
+            'try_cast(increment_quantity as decimal(18, 3))', 'trim(quantity_unit)',
+            'try_cast(increment_quantity as decimal(38, 15))', 'decimal(18, 3)'
+        ) }} as increment_quantity,
         coalesce(trim(quantity_rounding), 'none') as quantity_rounding,
         trim(increment_rounding_mode) as increment_rounding_mode,
         {{ parse_whole_number('increment_rounding_decimals') }} as increment_rounding_decimals,
-        try_cast(coalesce(free_quantity, '0') as decimal(18, 3)) as free_quantity,
+        {{ counted_quantity(
+            "try_cast(coalesce(free_quantity, '0') as decimal(18, 3))", 'trim(quantity_unit)',
+            "try_cast(coalesce(free_quantity, '0') as decimal(38, 15))", 'decimal(18, 3)'
+        ) }} as free_quantity,
         try_cast(coalesce(attempt_fee_amount, '0') as decimal(18, 8)) as attempt_fee_amount,
         coalesce(trim(attempt_fee_scope), 'every_attempt') as attempt_fee_scope,
         count(*) over (partition by trim(agreement_id), trim(service), trim(direction)) as same_terms_count
@@ -34,7 +43,15 @@ select
         when agreement_id is null or service is null or direction is null then 'key_missing'
         when same_terms_count > 1 then 'terms_overlap'
         when increment_method not in ('residual', 'whole_duration') then 'increment_method_unknown'
-        when charged_on is null or charged_on not in ('answered', 'delivered', 'submitted')
+        when service not in (
+            '{{ services() | join("', '") }}'
+        ) then 'service_unknown'
+        when quantity_unit not in (
+            {% for unit in counted_units() %}
+                '{{ unit }}'{{ ',' if not loop.last }}
+            {% endfor %}
+        ) then 'quantity_unit_unknown'
+        when charged_on is null or charged_on not in ('answered', 'delivered', 'submitted', 'succeeded')
             then 'charged_on_unknown'
         when quantity_rounding not in ('none', 'up', 'half_up') then 'quantity_rounding_unknown'
         when

@@ -1,3 +1,5 @@
+{% set unit_written = 'lower(trim(quantity_unit))' %}
+
 with events as (
 
     select * from {{ source('usage', 'native') }}
@@ -18,10 +20,13 @@ events_read as (
         trim(mcc) as mcc,
         trim(mnc) as mnc,
         lower(trim(status)) as event_status,
-        lower(trim(quantity_unit)) as quantity_unit,
+        {{ counted_unit(unit_written) }} as quantity_unit,
         cast(null as string) as vendor_currency,
         try_cast(coalesce(trim(is_final_attempt), 'true') as boolean) as is_final_attempt,
-        {{ parse_decimal('quantity', type='decimal(18, 6)') }} as quantity,
+        {{ counted_quantity(
+            parse_decimal('quantity', type='decimal(18, 6)'), unit_written,
+            parse_decimal('quantity', type='decimal(38, 15)'), 'decimal(18, 6)'
+        ) }} as quantity,
         cast(null as decimal(18, 8)) as vendor_amount,
         {{ parse_instant('started_at') }} as started_at,
         {{ parse_instant('received_at') }} as received_at,

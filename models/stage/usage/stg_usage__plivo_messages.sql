@@ -18,7 +18,7 @@ messages_read as (
     select
         'plivo_messages' as feed,
         trim(messages.message_uuid) as source_event_id,
-        -- MMS and WhatsApp are other services with prices of their own, and refused as such.
+        -- WhatsApp is another service with prices of its own, and refused as such.
         lower(trim(messages.message_type)) as service,
         lower(trim(messages.message_direction)) as direction,
         -- Only the path says whose message it is: /v1/Account/<account>/Message/<message>/.
@@ -33,7 +33,8 @@ messages_read as (
             when 'sent' then 'unknown'
             else lower(trim(messages.message_state))
         end as event_status,
-        'segment' as quantity_unit,
+        case when lower(trim(messages.message_type)) = 'mms' then 'message' else 'segment' end
+            as quantity_unit,
         -- No field names a currency.
         cast(null as string) as vendor_currency,
         {{ parse_decimal('messages.units', 'declared.decimal_mark', 'decimal(18, 3)') }} as quantity,

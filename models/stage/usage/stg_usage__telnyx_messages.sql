@@ -18,7 +18,7 @@ messages_read as (
     select
         'telnyx_messages' as feed,
         trim(messages.uuid) as source_event_id,
-        -- MMS and RCS are other services with prices of their own, and refused as such.
+        -- RCS is another service with prices of its own, and refused as such.
         lower(trim(messages.message_type)) as service,
         lower(trim(messages.direction)) as direction,
         trim(messages.user_id) as account_id,
@@ -38,7 +38,8 @@ messages_read as (
             when 'dlr_unconfirmed' then 'unknown'
             else lower(trim(messages.status))
         end as event_status,
-        'segment' as quantity_unit,
+        case when lower(trim(messages.message_type)) = 'mms' then 'message' else 'segment' end
+            as quantity_unit,
         upper(trim(messages.currency)) as vendor_currency,
         {{ parse_decimal('messages.parts', 'declared.decimal_mark', 'decimal(18, 3)') }} as quantity,
         {{ parse_decimal('messages.rate', 'declared.decimal_mark') }} as rate_amount,
