@@ -45,10 +45,10 @@ usage_summed as (
             added.carrier_local_date,
             added.partner_local_date,
             cast(added.event_count + coalesce(known.event_count, 0) as bigint) as event_count,
-            cast(added.quantity + coalesce(known.quantity, 0) as decimal(18, 3)) as quantity,
+            cast(added.quantity + coalesce(known.quantity, 0) as decimal(38, 6)) as quantity,
             cast(added.billed_quantity + coalesce(known.billed_quantity, 0) as decimal(18, 3))
                 as billed_quantity,
-            cast(added.charged_quantity + coalesce(known.charged_quantity, 0) as decimal(18, 3))
+            cast(added.charged_quantity + coalesce(known.charged_quantity, 0) as decimal(38, 6))
                 as charged_quantity,
             cast(
                 added.undivided_cost_amount + coalesce(known.undivided_cost_amount, 0) as {{ exact_amount() }}

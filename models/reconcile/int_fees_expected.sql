@@ -22,20 +22,7 @@ lines as (
 
 ),
 
--- The parts of a line may be divided by unlike quantities; over their least common multiple they add up
--- exactly.
-divisors as (
-
-    select
-        agreement_id,
-        fee_key,
-        period_start_date,
-        {{ least_common_multiple('fee_per_quantity') }} as fee_per_quantity
-    from fees
-    group by agreement_id, fee_key, period_start_date
-
-),
-
+-- The sum is divided once; where fees for unlike quantities meet under a name, each part is divided.
 fees_summed as (
 
     select
@@ -54,20 +41,16 @@ fees_summed as (
                 then min(fees.direction)
         end as direction,
         bool_or(fees.is_taxed) as is_taxed,
-        min(divisors.fee_per_quantity) as fee_per_quantity,
+        min(fees.fee_per_quantity) as fee_per_quantity,
+        min(fees.fee_per_quantity) = max(fees.fee_per_quantity) as has_one_quantity,
+        cast(sum({{ multiply_exactly('fees.due_quantity', 'fees.fee_amount') }}) as {{ exact_amount() }})
+            as undivided_fee_amount,
         cast(sum(
-            {{ multiply_exactly(
-                'cast(fees.due_quantity as decimal(38, 3)) * '
-                ~ integer_divide('divisors.fee_per_quantity', 'fees.fee_per_quantity'),
-                'fees.fee_amount'
+            {{ divide_and_round(
+                multiply_exactly('fees.due_quantity', 'fees.fee_amount'), 'fees.fee_per_quantity', 12, "'half_up'"
             ) }}
-        ) as {{ exact_amount() }}) as undivided_fee_amount
+        ) as {{ exact_amount() }}) as divided_fee_amount
     from fees
-    inner join divisors
-        on
-            fees.agreement_id = divisors.agreement_id
-            and fees.fee_key = divisors.fee_key
-            and fees.period_start_date = divisors.period_start_date
     group by fees.agreement_id, fees.carrier_id, fees.fee_key, fees.fee_currency, fees.period_start_date
 
 ),
@@ -124,12 +107,17 @@ fees_expected as (
         fees_summed.service,
         fees_summed.direction,
         fees_summed.fee_currency,
-        fees_summed.undivided_fee_amount,
-        fees_summed.fee_per_quantity,
-        {{ divide_and_round(
-            'fees_summed.undivided_fee_amount', 'fees_summed.fee_per_quantity',
-            'agreements.line_rounding_decimals', 'agreements.rounding_mode'
-        ) }} as expected_fee_amount,
+        fees_summed.divided_fee_amount,
+        case
+            when fees_summed.has_one_quantity
+                then {{ divide_and_round(
+                    'fees_summed.undivided_fee_amount', 'fees_summed.fee_per_quantity',
+                    'agreements.line_rounding_decimals', 'agreements.rounding_mode'
+                ) }}
+            else {{ round_money(
+                'fees_summed.divided_fee_amount', 'agreements.line_rounding_decimals', 'agreements.rounding_mode'
+            ) }}
+        end as expected_fee_amount,
         fees_summed.is_taxed,
         fees_invoiced.fee_key is not null as is_invoiced,
         case when fees_invoiced.fee_key is null then first_invoices.invoice_id end as omitted_by_invoice_id,

@@ -18,7 +18,8 @@ carrier_fees as (
         trim(mcc) as mcc,
         trim(mnc) as mnc,
         lower(trim(number_type)) as number_type,
-        lower(trim(quantity_unit)) as quantity_unit,
+        lower(trim(quantity_unit)) as unit_written,
+        {{ counted_unit('lower(trim(quantity_unit))') }} as quantity_unit,
         coalesce(lower(trim(proration)), 'none') as proration,
         {{ number_written('fee_amount') }} as amount_written,
         coalesce(trim(fee_per_quantity), '1') as fee_per_text,
@@ -42,7 +43,10 @@ carrier_fees_identified as (
         || '|' || coalesce(mcc, '') || '|' || coalesce(mnc, '') || '|' || coalesce(number_type, '')
             as fee_scope,
         try_cast(amount_written as decimal(18, 8)) as fee_amount,
-        {{ parse_whole_number('fee_per_text') }} as fee_per_quantity,
+        {{ counted_quantity(
+            parse_whole_number('fee_per_text'), 'unit_written',
+            'cast(' ~ parse_whole_number('fee_per_text') ~ ' as bigint)', 'integer'
+        ) }} as fee_per_quantity,
         try_cast(is_taxed_text as boolean) as is_taxed
     from carrier_fees
 
@@ -84,7 +88,9 @@ select
         when agreement_id is null or fee_name is null then 'key_missing'
         when coalesce(fee_kind, '') not in ('per_number_month', 'per_month', 'per_event', 'per_quantity')
             then 'fee_kind_unknown'
-        when service not in ('voice', 'sms', 'email') then 'service_unknown'
+        when service not in (
+            '{{ services() | join("', '") }}'
+        ) then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
         when country_code not in (select known_countries.country_code from known_countries)
             then 'country_unknown'
@@ -111,8 +117,7 @@ select
             then 'column_not_of_this_fee_kind'
         when fee_amount is null or fee_amount < 0 then 'fee_amount_unreadable'
         when amount_written != fee_amount then 'fee_amount_has_more_than_8_decimals'
-        when fee_per_quantity is null or fee_per_quantity not between 1 and 1000000
-            then 'fee_per_quantity_unreadable'
+        when fee_per_quantity is null or fee_per_quantity < 1 then 'fee_per_quantity_unreadable'
         when is_taxed is null then 'is_taxed_unreadable'
         when is_taxed_in_part then 'is_taxed_differs'
         when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
