@@ -13,16 +13,7 @@ roundings as (
 
 rating_terms as (
 
-    select
-        agreement_id,
-        service,
-        direction,
-        min(event_rounding_decimals) as event_rounding_decimals,
-        min(rounding_mode) as rounding_mode,
-        min(increment_rounding_decimals) as increment_rounding_decimals,
-        min(increment_rounding_mode) as increment_rounding_mode
-    from {{ ref('int_rating_terms_resolved') }}
-    group by agreement_id, service, direction
+    select * from {{ ref('int_rating_terms_resolved') }}
 
 ),
 

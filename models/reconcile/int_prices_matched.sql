@@ -7,16 +7,7 @@ with
 
 rating_terms as (
 
-    select
-        agreement_id,
-        service,
-        direction,
-        min(event_rounding_decimals) as event_rounding_decimals,
-        min(rounding_mode) as rounding_mode,
-        min(increment_rounding_decimals) as increment_rounding_decimals,
-        min(increment_rounding_mode) as increment_rounding_mode
-    from {{ ref('int_rating_terms_resolved') }}
-    group by agreement_id, service, direction
+    select * from {{ ref('int_rating_terms_resolved') }}
 
 ),
 
@@ -139,6 +130,16 @@ codes as (
 
 ),
 
+periods as (
+
+    select
+        carrier_policy_id,
+        min(period_start_date) as period_start_date
+    from lines
+    group by carrier_policy_id
+
+),
+
 changes as (
 
     select
@@ -187,8 +188,10 @@ lookups as (
         codes.dial_code,
         'shorter code' as price_name,
         false as is_whole_code,
-        codes.applies_from_at as looked_up_at
+        greatest(codes.applies_from_at, cast(periods.period_start_date as timestamp)) as looked_up_at
     from codes
+    inner join periods
+        on codes.carrier_policy_id = periods.carrier_policy_id
 
 ),
 

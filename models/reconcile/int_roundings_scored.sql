@@ -18,15 +18,7 @@ rate_decks as (
 
 rating_terms as (
 
-    select
-        agreement_id,
-        service,
-        direction,
-        event_rounding_decimals,
-        rounding_mode,
-        increment_rounding_decimals,
-        increment_rounding_mode
-    from {{ ref('int_rating_terms_resolved') }}
+    select * from {{ ref('int_rating_terms_resolved') }}
 
 ),
 
