@@ -4,12 +4,13 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 IN_VENV := $(UV) run --no-sync
 
-.PHONY: help run test conformance bench lint setup ui
+.PHONY: help run test conformance evaluate bench lint setup ui
 
 help:
 	@echo "make run    set up, then settle what lies in data/landing (an empty one gets the demo month)"
 	@echo "make test   set up, then lint and test"
 	@echo "make conformance [CASES=file]   public numeric cases through the models"
+	@echo "make evaluate [EVALUATE=options] carriers with known mistakes, alone and in pairs: are cause and amount found?"
 	@echo "make bench [BENCH=options]       rating and settling beside a copy, Polars and Python; --help lists the options"
 	@echo "make ui     open the graph of the pipeline in a browser (Dagster)"
 
@@ -24,6 +25,9 @@ test: setup lint
 
 conformance: setup
 	@PYTHONPATH=tests $(IN_VENV) python -m conformance.harness $(CASES)
+
+evaluate: setup
+	@$(IN_VENV) python -m simulation.evaluate $(EVALUATE)
 
 bench: setup
 	@$(IN_VENV) python benchmarks/rating.py $(BENCH)

@@ -7,7 +7,8 @@
         when issue_date is null then 'issue_date_unreadable'
         when credit_currency is null or not ({{ currency_is_known }}) then 'currency_unknown'
         when cause not in (
-            'DUPLICATE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'RATE', 'FEE', 'TAX', 'FX', 'RESIDUAL'
+            'TIMEZONE', 'PERIOD', 'DUPLICATE', 'DIAL_CODE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'INCREMENT', 'ROUNDING', 'RATE',
+            'STATUS', 'FEE', 'TAX', 'FX', 'RESIDUAL'
         ) then 'cause_unknown'
     end
 {%- endmacro %}

@@ -186,7 +186,8 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
         console.print(table)
         for carrier, service, agreed, other, reproduced, deviating, since in rows(POLICIES):
             console.print(
-                f"  {carrier} bills {service} by {other} instead of {agreed} since {since}: "
+                f"  {carrier} bills {service} otherwise than agreed ({agreed}): {other}"
+                f"{f' since {since}' if since else ''}; "
                 f"that reproduces {reproduced} of the {deviating} lines that the agreement does not",
                 highlight=False,
             )

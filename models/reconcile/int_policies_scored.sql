@@ -1,11 +1,16 @@
 -- One row per carrier agreement, service, direction and billing period: how many of its invoiced lines the
--- agreed increments reproduce, and which other increments, since which day, reproduce most of the lines that
--- they do not. Only lines whose quantity differs are billed again, so the cost follows the disputed traffic.
+-- agreed policy reproduces, and which one policy of the carrier reproduces the most of those that it does
+-- not: whose days it counts and what it bills, its increments and their first day, its rounding, its deck.
+-- The policies are searched one attribute after the other (int_countings_scored, int_increments_scored,
+-- int_roundings_scored, int_prices_matched), so the cost follows the disputed traffic.
 with
 
 lines as (
 
-    select * from {{ ref('int_invoice_lines_matched') }}
+    select
+        *,
+        billing_period_id || ':' || service || ':' || direction as carrier_policy_id
+    from {{ ref('int_invoice_lines_matched') }}
     where is_invoiced and line_type = 'usage' and not is_repeated and rated_event_count is not null
 
 ),
@@ -16,128 +21,76 @@ rating_terms as (
 
 ),
 
-candidates as (
+countings as (
+
+    select * from {{ ref('int_countings_scored') }}
+
+),
+
+increments as (
+
+    select * from {{ ref('int_increments_scored') }}
+
+),
+
+roundings as (
+
+    select * from {{ ref('int_roundings_scored') }}
+
+),
+
+-- The price that explains most lines, if one explains any that state it.
+prices as (
 
     select
-        policy_name,
-        increment_method,
-        cast(minimum_quantity as decimal(18, 3)) as minimum_quantity,
-        cast(increment_quantity as decimal(18, 3)) as increment_quantity
-    from {{ ref('billing_increments') }}
-
-),
-
-deviating_lines as (
-
-    select * from lines
-    where invoiced_quantity != rated_quantity and quantity_unit = 'second'
-
-),
-
--- What each candidate would add to a line's quantity, day by day.
-daily_differences as (
-
-    select
-        deviating_lines.invoice_line_id,
-        candidates.policy_name,
-        events.carrier_local_date,
-        sum(
-            {{ billed_quantity(
-                'events.quantity', 'candidates.minimum_quantity', 'candidates.increment_quantity',
-                'candidates.increment_method'
-            ) }} - events.billed_quantity
-        ) as added_quantity
-    from deviating_lines
-    inner join {{ ref('int_events_rated') }} as events
-        on
-            deviating_lines.carrier_id = events.carrier_id
-            and deviating_lines.service = events.service
-            and deviating_lines.direction = events.direction
-            and deviating_lines.destination_id = events.destination_id
-            and events.carrier_local_date
-            between deviating_lines.service_first_date and deviating_lines.service_last_date
-            -- An attempt for which only a fee is due has no increments under any policy.
-            and events.billed_quantity > 0
-    cross join candidates
-    group by deviating_lines.invoice_line_id, candidates.policy_name, events.carrier_local_date
-
-),
-
-days_of_change as (
-
-    select distinct
-        deviating_lines.billing_period_id,
-        deviating_lines.service,
-        deviating_lines.direction,
-        daily_differences.carrier_local_date as since_date
-    from daily_differences
-    inner join deviating_lines
-        on daily_differences.invoice_line_id = deviating_lines.invoice_line_id
-
-),
-
--- A carrier changes its increments on one day, for all lines: agreed before it, the candidate's from it on.
-line_deviations as (
-
-    select
-        deviating_lines.billing_period_id,
-        deviating_lines.service,
-        deviating_lines.direction,
-        daily_differences.invoice_line_id,
-        daily_differences.policy_name,
-        days_of_change.since_date,
-        max(deviating_lines.invoiced_quantity - deviating_lines.rated_quantity) as deviation_quantity,
-        sum(
-            case
-                when daily_differences.carrier_local_date >= days_of_change.since_date
-                    then daily_differences.added_quantity
-                else 0
-            end
-        ) as added_quantity
-    from daily_differences
-    inner join deviating_lines
-        on daily_differences.invoice_line_id = deviating_lines.invoice_line_id
-    inner join days_of_change
-        on
-            deviating_lines.billing_period_id = days_of_change.billing_period_id
-            and deviating_lines.service = days_of_change.service
-            and deviating_lines.direction = days_of_change.direction
-    group by
-        deviating_lines.billing_period_id, deviating_lines.service, deviating_lines.direction,
-        daily_differences.invoice_line_id, daily_differences.policy_name, days_of_change.since_date
-
-),
-
-candidates_scored as (
-
-    select
-        billing_period_id,
-        service,
-        direction,
-        policy_name,
-        since_date,
-        count(*) as reproduced_line_count
-    from line_deviations
-    where added_quantity = deviation_quantity
-    group by billing_period_id, service, direction, policy_name, since_date
-
-),
-
--- Of equally good explanations the one that held longer wins.
-best_candidates as (
-
-    select *
-    from candidates_scored
+        carrier_policy_id,
+        price_name,
+        count(distinct invoice_line_id) as line_count
+    from {{ ref('int_prices_matched') }}
+    where is_reproduced
+    group by carrier_policy_id, price_name
     qualify row_number() over (
-        partition by billing_period_id, service, direction
-        order by reproduced_line_count desc, since_date asc, policy_name asc
+        partition by carrier_policy_id order by count(distinct invoice_line_id) desc, price_name asc
     ) = 1
 
 ),
 
-agreed_scored as (
+-- A number that went to another destination and a day that was left out are no policy.
+lines_moved as (
+
+    select invoice_line_id
+    from {{ ref('int_lines_rerated') }}
+    where step_variance_amount != 0 and cause not in ('DIAL_CODE', 'VOLUME')
+    group by invoice_line_id
+
+),
+
+-- Lines that the policy brings to events, quantity and amount of the invoice.
+lines_at_last as (
 
     select
+        lines.carrier_policy_id,
+        lines.invoice_line_id,
+        coalesce(
+            rerated.amount = lines.invoiced_amount
+            and coalesce(rerated.billed_quantity = lines.invoiced_quantity, true)
+            and coalesce(rerated.event_count = lines.invoiced_event_count, true), false
+        ) and moved.invoice_line_id is not null as is_reproduced,
+        lines.invoiced_amount = lines.rated_amount as is_agreed
+    from lines
+    left join {{ ref('int_lines_rerated') }} as rerated
+        on
+            lines.invoice_line_id = rerated.invoice_line_id
+            and rerated.step_number = 8
+    left join lines_moved as moved
+        on lines.invoice_line_id = moved.invoice_line_id
+
+),
+
+scored as (
+
+    select
+        lines.carrier_policy_id,
         lines.billing_period_id,
         lines.carrier_id,
         lines.agreement_id,
@@ -145,44 +98,78 @@ agreed_scored as (
         lines.direction,
         lines.period_start_date,
         count(*) as line_count,
-        count_if(lines.invoiced_quantity = lines.rated_quantity) as agreed_line_count,
-        count_if(lines.invoiced_quantity != lines.rated_quantity) as deviating_line_count
+        count_if(lines_at_last.is_agreed) as agreed_line_count,
+        count_if(not lines_at_last.is_agreed) as deviating_line_count,
+        count_if(not lines_at_last.is_agreed and lines_at_last.is_reproduced) as reproduced_line_count
     from lines
+    inner join lines_at_last
+        on lines.invoice_line_id = lines_at_last.invoice_line_id
     group by
-        lines.billing_period_id, lines.carrier_id, lines.agreement_id, lines.service, lines.direction,
-        lines.period_start_date
+        lines.carrier_policy_id, lines.billing_period_id, lines.carrier_id, lines.agreement_id, lines.service,
+        lines.direction, lines.period_start_date
+
+),
+
+attributes_joined as (
+
+    select
+        scored.carrier_policy_id,
+        scored.billing_period_id,
+        scored.carrier_id,
+        scored.service,
+        scored.direction,
+        cast(cast(rating_terms.minimum_quantity as integer) as string)
+        || '/' || cast(cast(rating_terms.increment_quantity as integer) as string) as agreed_policy_name,
+        case when increments.is_adopted then increments.policy_name end as deviating_increments_name,
+        case when countings.is_adopted then countings.counting_name end as deviating_counting_name,
+        case when roundings.is_adopted then roundings.policy_name end as deviating_rounding_name,
+        prices.price_name as deviating_price_name,
+        case
+            when increments.is_adopted then increments.runner_up_name
+            when countings.is_adopted then countings.runner_up_name
+            when roundings.is_adopted then roundings.runner_up_name
+        end as runner_up_name,
+        scored.line_count,
+        scored.agreed_line_count,
+        scored.deviating_line_count,
+        scored.reproduced_line_count,
+        case
+            when increments.is_adopted then increments.reproduced_line_count - increments.runner_up_line_count
+            when countings.is_adopted then countings.reproduced_line_count - countings.runner_up_line_count
+            when roundings.is_adopted then roundings.reproduced_line_count - roundings.runner_up_line_count
+        end as lead_line_count,
+        case when increments.is_adopted then increments.since_date end as reproduces_from_date,
+        scored.period_start_date
+    from scored
+    left join rating_terms
+        on
+            scored.agreement_id = rating_terms.agreement_id
+            and scored.service = rating_terms.service
+            and scored.direction = rating_terms.direction
+    left join countings
+        on scored.carrier_policy_id = countings.carrier_policy_id
+    left join increments
+        on scored.carrier_policy_id = increments.carrier_policy_id
+    left join roundings
+        on scored.carrier_policy_id = roundings.carrier_policy_id
+    left join prices
+        on scored.carrier_policy_id = prices.carrier_policy_id
 
 ),
 
 policies_scored as (
 
     select
-        agreed_scored.billing_period_id || ':' || agreed_scored.service || ':' || agreed_scored.direction
-            as carrier_policy_id,
-        agreed_scored.billing_period_id,
-        agreed_scored.carrier_id,
-        agreed_scored.service,
-        agreed_scored.direction,
-        cast(cast(rating_terms.minimum_quantity as integer) as string)
-        || '/' || cast(cast(rating_terms.increment_quantity as integer) as string) as agreed_policy_name,
-        best_candidates.policy_name as deviating_policy_name,
-        agreed_scored.line_count,
-        agreed_scored.agreed_line_count,
-        agreed_scored.deviating_line_count,
-        coalesce(best_candidates.reproduced_line_count, 0) as reproduced_line_count,
-        best_candidates.since_date as reproduces_from_date,
-        agreed_scored.period_start_date
-    from agreed_scored
-    left join rating_terms
-        on
-            agreed_scored.agreement_id = rating_terms.agreement_id
-            and agreed_scored.service = rating_terms.service
-            and agreed_scored.direction = rating_terms.direction
-    left join best_candidates
-        on
-            agreed_scored.billing_period_id = best_candidates.billing_period_id
-            and agreed_scored.service = best_candidates.service
-            and agreed_scored.direction = best_candidates.direction
+        *,
+        nullif(
+            substring(
+                coalesce(', ' || deviating_increments_name, '')
+                || coalesce(', ' || deviating_counting_name, '')
+                || coalesce(', ' || deviating_rounding_name, '')
+                || coalesce(', ' || deviating_price_name, ''), 3
+            ), ''
+        ) as deviating_policy_name
+    from attributes_joined
 
 )
 

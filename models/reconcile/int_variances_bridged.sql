@@ -1,23 +1,50 @@
 -- One row per invoice line and cause: the walk from what our records say to what was invoiced. Each step
--- moves one thing (quantity, then rate) to the carrier's value and is rounded as the line is; a component is
--- the difference of two successive amounts, so the components of a line add up to its variance. What no step
--- explains is RESIDUAL, shown and never spread.
+-- moves one thing to the carrier's value and is rounded as the line is; a component is the difference of two
+-- successive amounts, so the components of a line add up to its variance. First come the steps that rate the
+-- usage again (int_lines_rerated); on what they leave, the quantity and then the rate that the line states.
+-- What no step explains is RESIDUAL, shown and never spread.
 with
+
+rerated as (
+
+    select * from {{ ref('int_lines_rerated') }}
+
+),
+
+lines_joined as (
+
+    select
+        invoice_lines.*,
+        coalesce(last_steps.amount, invoice_lines.rated_amount) as rerated_amount,
+        coalesce(last_steps.rounded_amount, invoice_lines.rated_cost_amount) as rerated_cost_amount,
+        coalesce(last_steps.event_count, invoice_lines.rated_event_count, 0) as rerated_event_count,
+        coalesce(last_steps.billed_quantity, invoice_lines.rated_quantity) as rerated_quantity,
+        coalesce(last_steps.least_rate_amount, invoice_lines.rated_rate_amount) as least_rate_amount,
+        coalesce(last_steps.most_rate_amount, invoice_lines.rated_rate_amount) as most_rate_amount,
+        coalesce(last_steps.least_per_quantity, invoice_lines.rated_rate_per_quantity) as per_quantity
+    from {{ ref('int_invoice_lines_matched') }} as invoice_lines
+    left join rerated as last_steps
+        on
+            invoice_lines.invoice_line_id = last_steps.invoice_line_id
+            and last_steps.step_number = 8
+
+),
 
 lines as (
 
     select
         *,
+        line_type = 'usage' and not is_repeated and rerated_event_count = 0 as is_without_usage,
         -- Only a line with usage on both sides, in units and currencies that compare, is walked; one that is
         -- right is not.
         line_type = 'usage'
         and is_invoiced
         and not is_repeated
-        and rated_event_count is not null
+        and rerated_event_count > 0
         and is_convertible
         and coalesce(quantity_unit = rated_quantity_unit, true)
         and invoiced_amount != rated_amount as is_walked
-    from {{ ref('int_invoice_lines_matched') }}
+    from lines_joined
 
 ),
 
@@ -26,18 +53,19 @@ volume_step_taken as (
     select
         *,
         case
-            when not is_walked or invoiced_quantity = rated_quantity or rated_quantity = 0 then rated_amount
+            when not is_walked or invoiced_amount = rerated_amount then rerated_amount
+            when invoiced_quantity = rerated_quantity or rerated_quantity = 0 then rerated_amount
             when invoice_currency != agreement_currency then {{ scale_money(
-                'rated_amount', 'invoiced_quantity', 'rated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
+                'rerated_amount', 'invoiced_quantity', 'rerated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
             ) }}
             -- One rate and nothing rounded before the line: their quantity at our rate is exact.
-            when rated_rate_amount is not null and connect_fee_amount = 0 and not is_rounded_per_event
+            when least_rate_amount = most_rate_amount and connect_fee_amount = 0 and not is_rounded_per_event
                 then {{ divide_and_round(
-                    multiply_exactly('invoiced_quantity', 'rated_rate_amount'),
-                    'rated_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
+                    multiply_exactly('invoiced_quantity', 'least_rate_amount'),
+                    'per_quantity', 'line_rounding_decimals', 'rounding_mode'
                 ) }}
             else {{ scale_money(
-                'rated_cost_amount', 'invoiced_quantity', 'rated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
+                'rerated_cost_amount', 'invoiced_quantity', 'rerated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
             ) }}
         end as amount_at_their_quantity
     from lines
@@ -52,9 +80,10 @@ rate_step_taken as (
             -- Already explained: no further cause is sought.
             when amount_at_their_quantity = invoiced_amount then amount_at_their_quantity
             when not is_walked then amount_at_their_quantity
+            -- It states a rate that is one of ours.
             when
-                rated_rate_amount = invoiced_rate_amount
-                and rated_rate_per_quantity = invoiced_rate_per_quantity
+                invoiced_rate_amount between least_rate_amount and most_rate_amount
+                and per_quantity = invoiced_rate_per_quantity
                 and invoice_currency = agreement_currency
                 then amount_at_their_quantity
             else {{ divide_and_round(
@@ -79,14 +108,14 @@ components as (
     select
         invoice_line_id,
         'MISSING_OURS' as cause,
-        invoiced_amount - rated_amount as component_variance_amount
+        invoiced_amount - rerated_amount as component_variance_amount
     from rate_step_taken
-    where line_type = 'usage' and is_invoiced and not is_repeated and rated_event_count is null
+    where is_without_usage and is_invoiced
     union all
     select
         invoice_line_id,
         'MISSING_THEIRS' as cause,
-        invoiced_amount - rated_amount as component_variance_amount
+        invoiced_amount - rerated_amount as component_variance_amount
     from rate_step_taken
     where not is_invoiced
     union all
@@ -107,7 +136,7 @@ components as (
     select
         invoice_line_id,
         'VOLUME' as cause,
-        amount_at_their_quantity - rated_amount as component_variance_amount
+        amount_at_their_quantity - rerated_amount as component_variance_amount
     from rate_step_taken
     union all
     select
@@ -121,29 +150,49 @@ components as (
         case when is_convertible then 'RESIDUAL' else 'FX' end as cause,
         invoiced_amount - amount_at_their_rate as component_variance_amount
     from rate_step_taken
-    where line_type = 'usage' and is_invoiced and not is_repeated and rated_event_count is not null
+    where line_type = 'usage' and is_invoiced and not is_repeated and not is_without_usage
+    union all
+    select
+        invoice_line_id,
+        cause,
+        step_variance_amount as component_variance_amount
+    from rerated
+    where step_number > 0
+
+),
+
+-- What re-rating and the stated figures give to one cause is one component.
+components_summed as (
+
+    select
+        invoice_line_id,
+        cause,
+        sum(component_variance_amount) as component_variance_amount
+    from components
+    group by invoice_line_id, cause
 
 ),
 
 variances_bridged as (
 
     select
-        components.invoice_line_id || ':' || components.cause as variance_component_id,
-        components.invoice_line_id,
+        components_summed.invoice_line_id || ':' || components_summed.cause as variance_component_id,
+        components_summed.invoice_line_id,
         lines.invoice_id,
         lines.billing_period_id,
         lines.carrier_id,
         lines.agreement_id,
         lines.invoice_number,
-        components.cause,
+        components_summed.cause,
         lines.invoice_currency,
-        cast(components.component_variance_amount as {{ exact_amount() }}) as component_variance_amount,
+        cast(components_summed.component_variance_amount as {{ exact_amount() }})
+            as component_variance_amount,
         lines.invoice_date,
         lines.period_start_date
-    from components
+    from components_summed
     inner join lines
-        on components.invoice_line_id = lines.invoice_line_id
-    where components.component_variance_amount != 0
+        on components_summed.invoice_line_id = lines.invoice_line_id
+    where components_summed.component_variance_amount != 0
 
 )
 

@@ -29,7 +29,10 @@ SUITE = gx.ExpectationSuite(
         ),
         gxe.ExpectColumnValuesToBeInSet(
             column="cause",
-            value_set=["DUPLICATE", "MISSING_OURS", "MISSING_THEIRS", "VOLUME", "RATE", "FEE", "TAX", "FX", "RESIDUAL"],
+            value_set=[
+                *("TIMEZONE", "PERIOD", "DUPLICATE", "DIAL_CODE", "MISSING_OURS", "MISSING_THEIRS", "VOLUME"),
+                *("INCREMENT", "ROUNDING", "RATE", "STATUS", "FX", "FEE", "TAX", "RESIDUAL"),
+            ],
             description="every cause is one of the known causes",
             severity="critical",
         ),

@@ -1,0 +1,139 @@
+-- One row per usage line whose amount differs from ours, and per line that the carrier left out: what the
+-- search for its reasons starts from. Only their usage is rated again, so the cost of the search follows the
+-- disputed traffic.
+with
+
+lines as (
+
+    select * from {{ ref('int_invoice_lines_matched') }}
+    where line_type = 'usage' and not is_repeated and agreement_id is not null
+
+),
+
+agreements as (
+
+    select * from {{ ref('stg_terms__agreements') }}
+    where party_role = 'carrier' and refusal_reason is null
+
+),
+
+-- The days that the invoice is about, for a destination that it leaves out.
+spans as (
+
+    select
+        invoice_id,
+        service,
+        direction,
+        min(service_first_date) as first_date,
+        max(service_last_date) as last_date
+    from lines
+    where is_invoiced
+    group by invoice_id, service, direction
+
+),
+
+destinations_invoiced as (
+
+    select
+        carrier_id,
+        service,
+        direction,
+        lower(destination_name) as destination_key,
+        count(*) as line_count
+    from lines
+    where is_invoiced
+    group by carrier_id, service, direction, lower(destination_name)
+
+),
+
+scopes as (
+
+    select
+        billing_period_id,
+        service,
+        direction,
+        count(*) as scope_line_count
+    from lines
+    group by billing_period_id, service, direction
+
+),
+
+lines_dated as (
+
+    select
+        lines.invoice_line_id,
+        lines.billing_period_id || ':' || lines.service || ':' || lines.direction as carrier_policy_id,
+        lines.carrier_id || ':' || lines.service || ':' || lines.direction
+        || ':' || md5(lower(lines.destination_name)) as usage_place_id,
+        lines.carrier_id,
+        lines.agreement_id,
+        lines.service,
+        lines.direction,
+        md5(lower(lines.destination_name)) as destination_id,
+        lines.quantity_unit,
+        lines.invoice_currency,
+        lines.agreement_currency,
+        lines.rounding_mode,
+        agreements.time_zone,
+        lines.line_rounding_decimals,
+        lines.agreement_units_per_base,
+        lines.invoice_units_per_base,
+        scopes.scope_line_count,
+        lines.invoiced_event_count,
+        coalesce(lines.rated_event_count, 0) as rated_event_count,
+        lines.invoiced_quantity,
+        coalesce(lines.rated_quantity, 0) as rated_quantity,
+        -- A rate in another currency is none that could be rated at.
+        case when lines.invoice_currency = lines.agreement_currency then lines.invoiced_rate_amount end
+            as invoiced_rate_amount,
+        lines.invoiced_rate_per_quantity,
+        lines.invoiced_amount,
+        lines.rated_amount,
+        lines.is_invoiced,
+        lines.period_start_date,
+        case
+            when lines.is_invoiced or destinations_invoiced.line_count > 0 then lines.service_first_date
+            else spans.first_date
+        end as service_first_date,
+        case
+            when lines.is_invoiced or destinations_invoiced.line_count > 0 then lines.service_last_date
+            else spans.last_date
+        end as service_last_date
+    from lines
+    inner join agreements
+        on lines.agreement_id = agreements.agreement_id
+    inner join scopes
+        on
+            lines.billing_period_id = scopes.billing_period_id
+            and lines.service = scopes.service
+            and lines.direction = scopes.direction
+    inner join spans
+        on
+            lines.invoice_id = spans.invoice_id
+            and lines.service = spans.service
+            and lines.direction = spans.direction
+    left join destinations_invoiced
+        on
+            lines.carrier_id = destinations_invoiced.carrier_id
+            and lines.service = destinations_invoiced.service
+            and lines.direction = destinations_invoiced.direction
+            and lower(lines.destination_name) = destinations_invoiced.destination_key
+    where
+        lines.is_convertible
+        and lines.invoiced_amount >= 0
+        and lines.invoiced_amount != lines.rated_amount
+        and coalesce(lines.quantity_unit = lines.rated_quantity_unit, true)
+
+),
+
+lines_questioned as (
+
+    select
+        *,
+        service_first_date = period_start_date as begins_its_period,
+        {{ add_days('service_last_date', 1) }} = {{ next_month_of('period_start_date') }} as ends_its_period
+    from lines_dated
+
+)
+
+select * from lines_questioned

@@ -1,0 +1,424 @@
+-- One row per questioned line and its like events of a day, ours and the carrier's: between which steps of
+-- the bridge they stand behind the line. Usage leaves or joins a line because the carrier's days begin at
+-- another instant (TIMEZONE), its months close on another day (PERIOD), a shorter dial code takes the number
+-- to another destination (DIAL_CODE), or it bills what ended otherwise (STATUS).
+{% set events = ref('int_events_questioned') %}
+with
+
+lines as (
+
+    select
+        questioned.*,
+        countings.status_policy_name,
+        coalesce(countings.is_adopted, false) as is_counting_adopted,
+        coalesce(countings.time_zone, questioned.time_zone) as carrier_time_zone,
+        case when questioned.begins_its_period then coalesce(countings.first_day_shift, 0) else 0 end
+            as first_day_shift,
+        case when questioned.ends_its_period then coalesce(countings.last_day_shift, 0) else 0 end
+            as last_day_shift
+    from {{ ref('int_lines_questioned') }} as questioned
+    left join {{ ref('int_countings_scored') }} as countings
+        on
+            questioned.carrier_policy_id = countings.carrier_policy_id
+            and countings.is_adopted
+
+),
+
+lines_bounded as (
+
+    select
+        lines.*,
+        {{ to_instant('lines.service_first_date', 'lines.time_zone') }} as our_first_at,
+        {{ to_instant(add_days('lines.service_last_date', 1), 'lines.time_zone') }} as our_until_at,
+        {{ to_instant('lines.service_first_date', 'lines.carrier_time_zone') }} as clock_first_at,
+        {{ to_instant(add_days('lines.service_last_date', 1), 'lines.carrier_time_zone') }} as clock_until_at,
+        {{ to_instant(
+            add_days('lines.service_first_date', 'lines.first_day_shift'), 'lines.carrier_time_zone'
+        ) }} as period_first_at,
+        {{ to_instant(
+            add_days('lines.service_last_date', '1 + lines.last_day_shift'), 'lines.carrier_time_zone'
+        ) }} as period_until_at
+    from lines
+
+),
+
+line_events as (
+
+    select
+        bounded.invoice_line_id,
+        bounded.carrier_policy_id,
+        bounded.is_counting_adopted,
+        bounded.invoiced_event_count,
+        bounded.rated_event_count,
+        bounded.carrier_time_zone,
+        bounded.time_zone,
+        events.*,
+        events.started_at >= bounded.our_first_at and events.started_at < bounded.our_until_at as is_ours,
+        events.started_at >= bounded.clock_first_at and events.started_at < bounded.clock_until_at
+            as is_on_clock,
+        events.started_at >= bounded.period_first_at and events.started_at < bounded.period_until_at
+            as is_in_period,
+        events.is_charged or billed_statuses.event_status is not null as is_billed
+    from lines_bounded as bounded
+    inner join {{ events }} as events
+        on
+            bounded.usage_place_id = events.usage_place_id
+            and events.started_at
+            >= least(bounded.our_first_at, bounded.clock_first_at, bounded.period_first_at)
+            and events.started_at
+            < greatest(bounded.our_until_at, bounded.clock_until_at, bounded.period_until_at)
+    left join {{ ref('billing_statuses') }} as billed_statuses
+        on
+            bounded.status_policy_name = billed_statuses.policy_name
+            and events.event_status = billed_statuses.event_status
+            and not events.is_charged
+
+),
+
+lines_counted as (
+
+    select
+        lines.invoice_line_id,
+        lines.usage_place_id,
+        lines.carrier_policy_id,
+        lines.invoiced_event_count,
+        lines.rated_event_count,
+        lines.carrier_time_zone,
+        lines.time_zone,
+        -- Where the agreed days and statuses reproduce a line and the carrier's do not, it was billed as
+        -- agreed. A line that states no number of events follows its carrier.
+        lines.is_counting_adopted
+        and not coalesce(
+            lines.invoiced_event_count = count_if(line_events.is_ours and line_events.is_charged)
+            and lines.invoiced_quantity = sum(
+                case
+                    when line_events.is_ours and line_events.is_charged then line_events.own_billed_quantity
+                    else 0
+                end
+            )
+            and lines.invoiced_event_count != count_if(line_events.is_in_period and line_events.is_billed),
+            false
+        ) as is_counted_as_carrier,
+        count_if(line_events.is_ours and line_events.is_charged) as our_event_count,
+        count_if(line_events.is_in_period and line_events.is_billed) as carrier_event_count
+    from lines
+    left join line_events
+        on lines.invoice_line_id = line_events.invoice_line_id
+    group by
+        lines.invoice_line_id, lines.usage_place_id, lines.carrier_policy_id, lines.invoiced_event_count,
+        lines.rated_event_count, lines.carrier_time_zone, lines.time_zone, lines.is_counting_adopted,
+        lines.invoiced_quantity
+
+),
+
+-- Only where the days of a line lead to what stands behind it can other days be tried.
+lines_told as (
+
+    select
+        *,
+        case when is_counted_as_carrier then carrier_event_count else our_event_count end as event_count,
+        case when is_counted_as_carrier then carrier_time_zone else time_zone end as day_time_zone
+    from lines_counted
+    where our_event_count = rated_event_count
+
+),
+
+usage as (
+
+    select
+        line_events.*,
+        lines_told.day_time_zone,
+        line_events.is_ours and line_events.is_charged as is_counted_at_first,
+        case
+            when lines_told.is_counted_as_carrier then line_events.is_on_clock and line_events.is_charged
+            else line_events.is_ours and line_events.is_charged
+        end as is_counted_on_clock,
+        case
+            when lines_told.is_counted_as_carrier then line_events.is_in_period and line_events.is_billed
+            else line_events.is_ours and line_events.is_charged
+        end as is_counted_in_period,
+        case when line_events.is_charged then 0 else 8 end as first_step
+    from line_events
+    inner join lines_told
+        on line_events.invoice_line_id = lines_told.invoice_line_id
+
+),
+
+-- The next shorter code of each code, in the same deck and at the same time, where it leads elsewhere.
+rate_decks as (
+
+    select
+        *,
+        carrier_id || ':' || service || ':' || direction as deck_id
+    from {{ ref('int_rate_decks_resolved') }}
+    where mcc is null and origin_code is null
+
+),
+
+codes_used as (
+
+    select
+        usage.deck_row_id,
+        rate_decks.deck_id,
+        rate_decks.dial_code,
+        rate_decks.destination_id,
+        rate_decks.applies_from_at,
+        rate_decks.applies_until_at
+    from usage
+    inner join rate_decks
+        on usage.deck_row_id = rate_decks.deck_row_id
+    group by
+        usage.deck_row_id, rate_decks.deck_id, rate_decks.dial_code, rate_decks.destination_id,
+        rate_decks.applies_from_at, rate_decks.applies_until_at
+
+),
+
+lengths as (
+
+    {% for length in range(15) %}
+        select {{ length }} as dial_code_length
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+codes_shortened as (
+
+    select
+        codes_used.deck_row_id,
+        shorter.deck_row_id as shorter_deck_row_id,
+        shorter.deck_id || ':' || shorter.destination_id as usage_place_id,
+        shorter.dial_code_length,
+        greatest(codes_used.applies_from_at, shorter.applies_from_at) as applies_from_at,
+        least(codes_used.applies_until_at, shorter.applies_until_at) as applies_until_at
+    from codes_used
+    inner join lengths
+        on length(codes_used.dial_code) > lengths.dial_code_length
+    inner join rate_decks as shorter
+        on
+            codes_used.deck_id = shorter.deck_id
+            and lengths.dial_code_length = shorter.dial_code_length
+            and substring(codes_used.dial_code, 1, lengths.dial_code_length) = shorter.dial_code
+            and codes_used.destination_id != shorter.destination_id
+            and codes_used.applies_from_at < shorter.applies_until_at
+            and codes_used.applies_until_at > shorter.applies_from_at
+            and not shorter.is_refused
+            and not shorter.has_bands_or_steps
+
+),
+
+-- Usage that a line has too much, and a shorter code's line too little.
+usage_elsewhere as (
+
+    select
+        usage.*,
+        codes_shortened.shorter_deck_row_id,
+        codes_shortened.usage_place_id as shorter_place_id
+    from usage
+    inner join lines_told
+        on usage.invoice_line_id = lines_told.invoice_line_id
+    inner join codes_shortened
+        on
+            usage.deck_row_id = codes_shortened.deck_row_id
+            and usage.started_at >= codes_shortened.applies_from_at
+            and usage.started_at < codes_shortened.applies_until_at
+    where
+        usage.is_counted_in_period
+        and lines_told.event_count > lines_told.invoiced_event_count
+    qualify row_number() over (
+        partition by usage.invoice_line_id, usage.event_id order by codes_shortened.dial_code_length desc
+    ) = 1
+
+),
+
+-- All codes of a line moved, or one of them.
+moves_counted as (
+
+    select
+        invoice_line_id,
+        shorter_place_id,
+        '' as moved_deck_row_id,
+        count(*) as event_count
+    from usage_elsewhere
+    group by invoice_line_id, shorter_place_id
+    union all
+    select
+        invoice_line_id,
+        shorter_place_id,
+        deck_row_id as moved_deck_row_id,
+        count(*) as event_count
+    from usage_elsewhere
+    group by invoice_line_id, shorter_place_id, deck_row_id
+
+),
+
+moves_possible as (
+
+    select
+        moves_counted.*,
+        lines_told.carrier_policy_id
+    from moves_counted
+    inner join lines_told
+        on moves_counted.invoice_line_id = lines_told.invoice_line_id
+    where moves_counted.event_count = lines_told.event_count - lines_told.invoiced_event_count
+    qualify row_number() over (
+        partition by moves_counted.invoice_line_id
+        order by moves_counted.moved_deck_row_id, moves_counted.shorter_place_id
+    ) = 1
+
+),
+
+events_moving as (
+
+    select
+        usage_elsewhere.invoice_line_id as from_line_id,
+        lines_bounded.invoice_line_id as to_line_id,
+        usage_elsewhere.event_id,
+        usage_elsewhere.shorter_deck_row_id
+    from usage_elsewhere
+    inner join moves_possible
+        on
+            usage_elsewhere.invoice_line_id = moves_possible.invoice_line_id
+            and usage_elsewhere.shorter_place_id = moves_possible.shorter_place_id
+            and (
+                moves_possible.moved_deck_row_id = ''
+                or usage_elsewhere.deck_row_id = moves_possible.moved_deck_row_id
+            )
+    inner join lines_bounded
+        on
+            usage_elsewhere.shorter_place_id = lines_bounded.usage_place_id
+            and moves_possible.carrier_policy_id = lines_bounded.carrier_policy_id
+            and usage_elsewhere.started_at >= lines_bounded.period_first_at
+            and usage_elsewhere.started_at < lines_bounded.period_until_at
+    where lines_bounded.is_invoiced
+
+),
+
+-- A move is believed where it closes the gap on both sides.
+lines_closed as (
+
+    select events_moving.to_line_id
+    from events_moving
+    inner join lines_told
+        on events_moving.to_line_id = lines_told.invoice_line_id
+    group by events_moving.to_line_id
+    having count(*) = max(lines_told.invoiced_event_count - lines_told.event_count)
+
+),
+
+moves_closed as (
+
+    select events_moving.from_line_id
+    from events_moving
+    inner join lines_told
+        on events_moving.from_line_id = lines_told.invoice_line_id
+    left join lines_closed
+        on events_moving.to_line_id = lines_closed.to_line_id
+    group by events_moving.from_line_id
+    having
+        count(*) = max(lines_told.event_count - lines_told.invoiced_event_count)
+        and count(*) = count(lines_closed.to_line_id)
+
+),
+
+events_moved as (
+
+    select events_moving.*
+    from events_moving
+    inner join moves_closed
+        on events_moving.from_line_id = moves_closed.from_line_id
+
+),
+
+usage_stepped as (
+
+    select
+        usage.invoice_line_id,
+        usage.carrier_policy_id,
+        usage.event_id,
+        usage.deck_row_id,
+        usage.is_counted_at_first,
+        usage.is_counted_on_clock,
+        usage.is_counted_in_period,
+        usage.first_step,
+        case when events_moved.event_id is not null then 3 else 99 end as end_step,
+        usage.day_time_zone
+    from usage
+    left join events_moved
+        on
+            usage.invoice_line_id = events_moved.from_line_id
+            and usage.event_id = events_moved.event_id
+    union all
+    select
+        lines_told.invoice_line_id,
+        lines_told.carrier_policy_id,
+        events_moved.event_id,
+        events_moved.shorter_deck_row_id as deck_row_id,
+        false as is_counted_at_first,
+        false as is_counted_on_clock,
+        true as is_counted_in_period,
+        3 as first_step,
+        99 as end_step,
+        lines_told.day_time_zone
+    from events_moved
+    inner join lines_told
+        on events_moved.to_line_id = lines_told.invoice_line_id
+
+),
+
+usage_recounted as (
+
+    select
+        usage_stepped.invoice_line_id,
+        usage_stepped.carrier_policy_id,
+        cast({{ to_local('events.started_at', 'usage_stepped.day_time_zone') }} as date) as usage_date,
+        usage_stepped.deck_row_id,
+        events.increment_method,
+        usage_stepped.is_counted_at_first,
+        usage_stepped.is_counted_on_clock,
+        usage_stepped.is_counted_in_period,
+        usage_stepped.first_step,
+        usage_stepped.end_step,
+        events.is_charged,
+        events.is_repriceable,
+        events.quantity,
+        events.minimum_quantity,
+        events.increment_quantity,
+        events.own_billed_quantity,
+        events.own_undivided_amount,
+        events.own_rated_amount,
+        events.own_per_quantity,
+        events.attempt_fee_amount,
+        count(*) as event_count
+    from usage_stepped
+    inner join {{ events }} as events
+        on usage_stepped.event_id = events.event_id
+    where
+        usage_stepped.is_counted_at_first
+        or usage_stepped.is_counted_on_clock
+        or usage_stepped.is_counted_in_period
+    group by
+        usage_stepped.invoice_line_id,
+        usage_stepped.carrier_policy_id,
+        cast({{ to_local('events.started_at', 'usage_stepped.day_time_zone') }} as date),
+        usage_stepped.deck_row_id,
+        events.increment_method,
+        usage_stepped.is_counted_at_first,
+        usage_stepped.is_counted_on_clock,
+        usage_stepped.is_counted_in_period,
+        usage_stepped.first_step,
+        usage_stepped.end_step,
+        events.is_charged,
+        events.is_repriceable,
+        events.quantity,
+        events.minimum_quantity,
+        events.increment_quantity,
+        events.own_billed_quantity,
+        events.own_undivided_amount,
+        events.own_rated_amount,
+        events.own_per_quantity,
+        events.attempt_fee_amount
+
+)
+
+select * from usage_recounted
