@@ -14,7 +14,7 @@ import pytest
 
 from orchestration import feeds
 from orchestration.loading import load_feed
-from orchestration.terms import OPTIONAL
+from orchestration.terms import OPTIONAL_FILES
 
 PROJECT = Path(__file__).parents[1]
 DEMO_TERMS = PROJECT / "seeds" / "terms"
@@ -217,7 +217,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
     folder = tmp_path_factory.mktemp("hostile")
     home, terms = folder / "home", folder / "terms"
     shutil.copytree(DEMO_TERMS, terms)
-    for name in OPTIONAL:
+    for name in OPTIONAL_FILES:
         (terms / name).unlink()
     with (terms / "agreements.csv").open("a") as file:
         # Overlaps textwave-2025, so neither may rate; and a zone that does not exist, on a party nobody uses here.
@@ -291,9 +291,9 @@ def test_a_run_never_writes_into_the_folder_of_terms(hostile):
     changed = [
         file.name
         for file in DEMO_TERMS.glob("*.csv")
-        if file.name not in ("agreements.csv", *OPTIONAL) and file.read_bytes() != (terms / file.name).read_bytes()
+        if file.name not in ("agreements.csv", *OPTIONAL_FILES) and file.read_bytes() != (terms / file.name).read_bytes()
     ]
-    assert changed == [] and not any((terms / name).exists() for name in OPTIONAL)
+    assert changed == [] and not any((terms / name).exists() for name in OPTIONAL_FILES)
     assert (terms / "agreements.csv").read_text().startswith((DEMO_TERMS / "agreements.csv").read_text())
 
 

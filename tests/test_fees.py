@@ -189,11 +189,11 @@ def test_a_folder_of_terms_without_fees_and_numbers_is_one_in_which_none_are_agr
     monkeypatch.setenv("TOLLGATE_TERMS_COPY", "")
     handed = handed_to_dbt()
     assert handed["numbers.csv"] == (DEMO_TERMS / "numbers.csv").read_text()
-    for name in terms.OPTIONAL:
+    for name in terms.OPTIONAL_FILES:
         (folder / name).unlink()
     handed = handed_to_dbt()
     assert set(handed) == {file.name for file in DEMO_TERMS.glob("*.csv")}
-    for name in terms.OPTIONAL:
+    for name in terms.OPTIONAL_FILES:
         (header,) = csv.reader(io.StringIO(handed[name]))
         assert header == next(csv.reader((DEMO_TERMS / name).open()))
 
