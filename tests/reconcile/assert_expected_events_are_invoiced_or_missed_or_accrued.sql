@@ -15,6 +15,7 @@ places as (
         carrier_id,
         event_count
     from {{ ref('int_accruals_estimated') }}
+    where fee_name is null
 
 ),
 
