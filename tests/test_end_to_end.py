@@ -291,7 +291,8 @@ def test_a_run_never_writes_into_the_folder_of_terms(hostile):
     changed = [
         file.name
         for file in DEMO_TERMS.glob("*.csv")
-        if file.name not in ("agreements.csv", *OPTIONAL_FILES) and file.read_bytes() != (terms / file.name).read_bytes()
+        if file.name not in {"agreements.csv", *OPTIONAL_FILES}
+        and file.read_bytes() != (terms / file.name).read_bytes()
     ]
     assert changed == [] and not any((terms / name).exists() for name in OPTIONAL_FILES)
     assert (terms / "agreements.csv").read_text().startswith((DEMO_TERMS / "agreements.csv").read_text())
