@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from conformance.harness import Files, run_models
+from conformance.calls import rate
+from conformance.home import Files
 
 READ = """
 select event_id, unrated_reason, rating_status, billed_quantity, billed_unit, rated_cost_amount
@@ -84,7 +85,7 @@ def written(events: dict[str, tuple]) -> Files:
 
 @pytest.fixture(scope="module")
 def rated() -> dict[str, dict]:
-    found = run_models(written(EVENTS), READ)
+    found = rate(written(EVENTS), READ)
     return {row["event_id"].partition(":")[2]: row for row in found}
 
 
