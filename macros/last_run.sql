@@ -101,11 +101,12 @@
 {%- endmacro %}
 
 {# Did the event begin on one of the days that are made again? Written out as dates, so that the engine skips whatever it holds of other
-   days. #}
+   days. Of any day, where the list is not made yet and the statement is only compiled. #}
 {% macro started_on_days_of(days) -%}
     {%- set made_again = 'select usage_date, is_every_day from ' ~ days ~ ' where not is_added_to order by usage_date' -%}
-    {%- set found = run_query(made_again) if execute else [] -%}
-    {%- if found | selectattr('is_every_day') | list -%} true
+    {%- set is_made = execute and load_relation(days) is not none -%}
+    {%- set found = run_query(made_again) if is_made else [] -%}
+    {%- if not is_made or found | selectattr('is_every_day') | list -%} true
     {%- elif not found -%} false
     {%- else -%}
         {%- set dates = found | map(attribute='usage_date') | map('string') | list -%}
