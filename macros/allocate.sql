@@ -45,17 +45,16 @@
 {# Where parts are too many to be ranked: a part of a total by weight, rounded toward zero, in whole units of 10^-6. What the parts leave
    over, less than a unit for each, is the caller's to lay on one of them. Amounts below 10^14. #}
 {% macro part_rounded_down(total, weight, weight_of_all, weight_decimals) -%}
-    {%- set units = 'as decimal(38, ' ~ weight_decimals ~ ')) * 1' ~ '0' * weight_decimals ~ ' as ' ~ wide_integer() ~ ')' -%}
     case
         when {{ weight_of_all }} > 0
             then case when {{ total }} < 0 then -1 else 1 end * {{ integer_divide(
-                'cast(abs(' ~ total ~ ') * 1000000 as ' ~ wide_integer() ~ ') * cast(cast(' ~ weight ~ ' ' ~ units,
-                'cast(cast(' ~ weight_of_all ~ ' ' ~ units
+                'cast(abs(' ~ total ~ ') * 1000000 as ' ~ wide_integer() ~ ') * ' ~ weight_units(weight, weight_decimals),
+                weight_units(weight_of_all, weight_decimals)
             ) }}
     end
 {%- endmacro %}
 
-{# A weight (at most 6 decimals) as a whole number; widened first, for a weight of 18 digits overflows. #}
-{% macro weight_units(weight) -%}
-    cast(cast({{ weight }} as decimal(38, 6)) * 1000000 as {{ wide_integer() }})
+{# A weight as a whole number; widened first, for a weight of 18 digits overflows. #}
+{% macro weight_units(weight, decimals=6) -%}
+    cast(cast({{ weight }} as decimal(38, {{ decimals }})) * 1{{ '0' * decimals }} as {{ wide_integer() }})
 {%- endmacro %}

@@ -26,7 +26,7 @@
         when rate_currency is null then 'rate_currency_missing'
         when not ({{ currency_is_known }}) then 'rate_currency_unknown'
         when rate_per_quantity is null or rate_per_quantity <= 0 then 'rate_per_quantity_unreadable'
-        when rate_unit is null or rate_unit not in ('{{ counted_units() | join("', '") }}') then 'rate_unit_unknown'
+        when rate_unit is null or not ({{ is_counted_unit('rate_unit') }}) then 'rate_unit_unknown'
         when connect_fee_amount is null or connect_fee_amount < 0 then 'connect_fee_unreadable'
     end
 {%- endmacro %}

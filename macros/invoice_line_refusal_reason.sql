@@ -20,7 +20,7 @@
             or service_last_date is null
             or service_last_date < service_first_date
             then 'service_dates_unreadable'
-        when quantity_unit not in ('{{ counted_units() | join("', '") }}') then 'quantity_unit_unknown'
+        when not ({{ is_counted_unit('quantity_unit') }}) then 'quantity_unit_unknown'
         when invoiced_quantity is null or invoiced_event_count is null then 'quantity_unreadable'
         when event_count_written != invoiced_event_count then 'quantity_unreadable'
         when quantity_written != invoiced_quantity then 'quantity_has_more_than_3_decimals'

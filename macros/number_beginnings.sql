@@ -28,6 +28,7 @@
 
 {# The level at which a code of a deck looks at an event: 17 is its network, 16 the country of its network, 15 to 0 are so many digits of
    its number. The highest level at which something is found decides. #}
+{% macro code_levels() -%} {{ return(range(17, -1, -1)) }} {%- endmacro %}
 {% macro level_of_code(mcc, mnc, dial_code_length) -%}
     case when {{ mnc }} is not null then 17 when {{ mcc }} is not null then 16 else {{ dial_code_length }} end
 {%- endmacro %}

@@ -63,3 +63,21 @@
     from {{ priced }}
     group by {{ keys | join(', ') }}
 {%- endmacro %}
+
+{# Of the lines those whose events and quantity the usage comes to, as far as they state them: a select. Only these can tell of prices. #}
+{% macro lines_reproduced(lines, used) -%}
+    select {{ lines }}.*
+    from {{ lines }}
+    inner join (
+        select
+            invoice_line_id,
+            sum(event_count) as event_count,
+            sum(carrier_quantity * event_count) as billed_quantity
+        from {{ used }}
+        group by invoice_line_id
+    ) as line_sums
+        on {{ lines }}.invoice_line_id = line_sums.invoice_line_id
+    where
+        coalesce(line_sums.event_count = {{ lines }}.invoiced_event_count, true)
+        and coalesce(line_sums.billed_quantity = {{ lines }}.invoiced_quantity, true)
+{%- endmacro %}

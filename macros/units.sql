@@ -1,8 +1,6 @@
 {# In which units is usage counted? Each multiple is read as so many of the unit that is counted, so that a price per megabyte meets usage in
    bytes without a rounding: 1 megabyte is 1,000,000 bytes, 1 mebibyte 1,048,576. #}
-{% macro counted_units() -%}
-    {{ return(['second', 'segment', 'message', 'byte', 'participant_second', 'verification']) }}
-{%- endmacro %}
+{% macro is_counted_unit(unit) -%} {{ unit }} in ('second', 'segment', 'message', 'byte', 'participant_second', 'verification') {%- endmacro %}
 {% macro multiples_of_units() -%}
     {{ return({
         'minute': (60, 'second'),

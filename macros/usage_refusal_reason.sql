@@ -4,7 +4,7 @@
 {% macro usage_refusal_reason(needs_route=false, states_network=false, holds_credits=false) -%}
     case
         when source_event_id is null then 'event_id_missing'
-        when coalesce(service, '') not in ('{{ services() | join("', '") }}') then 'service_unknown'
+        when not ({{ is_service("coalesce(service, '')") }}) then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
         when {{ needs_number('service') }} and not coalesce({{ is_digits('destination') }}, false) then 'destination_unreadable'
         when {{ needs_number('service') }} and destination like '0%' then 'destination_not_international'
@@ -14,7 +14,7 @@
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'
         when quantity is null or quantity < 0 or quantity >= 1000000000000 then 'quantity_unreadable'
-        when coalesce(quantity_unit, '') not in ('{{ counted_units() | join("', '") }}') then 'quantity_unit_unknown'
+        when not ({{ is_counted_unit("coalesce(quantity_unit, '')") }}) then 'quantity_unit_unknown'
         when event_status is null or event_status not in (
             'answered', 'no_answer', 'busy', 'failed', 'cancelled',
             'delivered', 'undelivered', 'expired', 'rejected', 'unknown', 'pending', 'succeeded'
@@ -37,5 +37,5 @@
 {%- endmacro %}
 
 {# What is sold. A call or a message goes to a number; the others may name one, or the network that carried them. #}
-{% macro services() -%} {{ return(['voice', 'sms', 'mms', 'email', 'data', 'video', 'verification']) }} {%- endmacro %}
+{% macro is_service(name) -%} {{ name }} in ('voice', 'sms', 'mms', 'email', 'data', 'video', 'verification') {%- endmacro %}
 {% macro needs_number(service) -%} {{ service }} in ('voice', 'sms', 'mms') {%- endmacro %}

@@ -49,6 +49,18 @@ def line_sums(priced: str, keys: list[str]) -> str:
     return f"select * from {priced}"
 
 
+def lines_reproduced(lines: str, used: str) -> str:
+    return f"select {lines}.* from {lines} inner join {used} on {lines}.invoice_line_id = {used}.invoice_line_id"
+
+
+def sum_of_groups(events: str) -> str:
+    return f"select rating_group_id, charge_group_id, count(*) as event_count from {events} group by all"
+
+
+def code_levels() -> range:
+    return range(17, -1, -1)
+
+
 def is_incremental() -> bool:
     return True
 

@@ -6,7 +6,6 @@
 -- begins the number. Of codes for one destination the one with the longest origin code that begins the
 -- caller's number counts, at last the one for all callers; where none is for this caller, it is as if the
 -- destination had none.
-{% set code_levels = range(17, -1, -1) %} {# the network, its country, then ever fewer digits #}
 
 with
 
@@ -74,7 +73,7 @@ numbers as (
 -- The codes of each number that are for its caller, in force or to come.
 codes_gathered as (
 
-    {% for level in code_levels %}
+    {% for level in code_levels() %}
         select
             numbers.*,
             codes.deck_row_number,
@@ -128,7 +127,7 @@ callers_looked_up as (
 -- Why has a number no code: is there one for other callers?
 codes_of_other_callers as (
 
-    {% for level in code_levels %}
+    {% for level in code_levels() %}
         select
             numbers.deck_epoch_id,
             numbers.beginning_digit_count,

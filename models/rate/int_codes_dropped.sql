@@ -166,7 +166,9 @@ names_above as (
         carrier_id,
         service,
         direction,
-        destination_code_name || ' from ' || origin_code as code_name,
+        {{ name_of_code(
+            'destination_code_name', 'cast(null as string)', 'cast(null as string)', 'origin_code'
+        ) }} as code_name,
         applies_until_at
     from codes_above
     where origin_code is not null

@@ -66,7 +66,8 @@ deck_rows_timed as (
         deck_version,
         deck_kind,
         case
-            when is_by_name then dial_code_of_name || coalesce(' from ' || origin_code, '')
+            when is_by_name
+                then {{ name_of_code('dial_code_of_name', 'mcc', 'mnc', 'origin_code') }}
             else code_name
         end as code_name,
         coalesce(dial_code_of_name, dial_code) as dial_code,

@@ -1,7 +1,6 @@
 -- One row per event that must be rated again, because a record of it, a price, the terms or its carrier came,
 -- went or changed since the events were last rated, or because it shares an allowance with such an event; a
 -- single row in place of all events where they are rated anew.
-{% set code_levels = range(17, -1, -1) %}
 {# Named wherever they are read: in a CTE that is read in several places all events would be written down. #}
 {% set records = ref('int_events_collected') %}
 {% set codes_changed = ref('int_codes_changed') %}
@@ -108,7 +107,7 @@ touched as (
             on split_part(ratings.event_id, ':', 1) = feeds_touched.feed
         where {{ is_read_together('feeds_touched.feed') }}
         union all
-        {% for level in code_levels %}
+        {% for level in code_levels() %}
             select
                 records.event_id,
                 'price' as cause

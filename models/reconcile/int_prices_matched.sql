@@ -22,17 +22,6 @@ used as (
 
 ),
 
-line_sums as (
-
-    select
-        invoice_line_id,
-        sum(event_count) as event_count,
-        sum(carrier_quantity * event_count) as billed_quantity
-    from used
-    group by invoice_line_id
-
-),
-
 line_codes as (
 
     select
@@ -78,13 +67,7 @@ lines as (
 
 lines_reproduced as (
 
-    select lines.*
-    from lines
-    inner join line_sums
-        on lines.invoice_line_id = line_sums.invoice_line_id
-    where
-        coalesce(line_sums.event_count = lines.invoiced_event_count, true)
-        and coalesce(line_sums.billed_quantity = lines.invoiced_quantity, true)
+    {{ lines_reproduced('lines', 'used') }}
 
 ),
 

@@ -29,12 +29,11 @@ deck_rows_collected as (
             deck_rows.deck_version,
             deck_rows.deck_kind,
             {% if is_native %}
-                case
-                    when names.is_known then 'destination ' || lower(deck_rows.destination_name)
-                    else {{ name_of_code(
-                        'deck_rows.dial_code', 'deck_rows.mcc', 'deck_rows.mnc', 'cast(null as string)'
-                    ) }}
-                end || coalesce(' from ' || deck_rows.origin_code, '') as code_name,
+                {{ name_of_code(
+                    "case when names.is_known then 'destination ' || lower(deck_rows.destination_name)"
+                    ~ " else deck_rows.dial_code end",
+                    'deck_rows.mcc', 'deck_rows.mnc', 'deck_rows.origin_code'
+                ) }} as code_name,
                 deck_rows.dial_code,
                 deck_rows.mcc,
                 deck_rows.mnc,

@@ -88,20 +88,14 @@ select
         when agreement_id is null or fee_name is null then 'key_missing'
         when coalesce(fee_kind, '') not in ('per_number_month', 'per_month', 'per_event', 'per_quantity')
             then 'fee_kind_unknown'
-        when service not in (
-            '{{ services() | join("', '") }}'
-        ) then 'service_unknown'
+        when not {{ is_service('service') }} then 'service_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
         when country_code not in (select known_countries.country_code from known_countries)
             then 'country_unknown'
         when not ({{ is_digits('mcc') }} and length(mcc) = 3) then 'mcc_unreadable'
         when not ({{ is_digits('mnc') }} and length(mnc) <= 3) then 'mnc_unreadable'
         when mnc is not null and mcc is null then 'mnc_without_mcc'
-        when quantity_unit not in (
-            {% for unit in counted_units() %}
-                '{{ unit }}'{{ ',' if not loop.last }}
-            {% endfor %}
-        ) then 'quantity_unit_unknown'
+        when not {{ is_counted_unit('quantity_unit') }} then 'quantity_unit_unknown'
         when fee_kind = 'per_quantity' and quantity_unit is null then 'quantity_unit_unknown'
         when proration not in ('none', 'by_day') then 'proration_unknown'
         -- What the kind cannot apply would be left out unseen.

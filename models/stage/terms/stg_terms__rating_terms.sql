@@ -43,14 +43,8 @@ select
         when agreement_id is null or service is null or direction is null then 'key_missing'
         when same_terms_count > 1 then 'terms_overlap'
         when increment_method not in ('residual', 'whole_duration') then 'increment_method_unknown'
-        when service not in (
-            '{{ services() | join("', '") }}'
-        ) then 'service_unknown'
-        when quantity_unit not in (
-            {% for unit in counted_units() %}
-                '{{ unit }}'{{ ',' if not loop.last }}
-            {% endfor %}
-        ) then 'quantity_unit_unknown'
+        when not {{ is_service('service') }} then 'service_unknown'
+        when not {{ is_counted_unit('quantity_unit') }} then 'quantity_unit_unknown'
         when charged_on is null or charged_on not in ('answered', 'delivered', 'submitted', 'succeeded')
             then 'charged_on_unknown'
         when quantity_rounding not in ('none', 'up', 'half_up') then 'quantity_rounding_unknown'
