@@ -186,13 +186,17 @@ def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit
 
 
 @main.command()
-@click.argument("event")
+@click.argument("subject", nargs=-1, required=True, metavar="EVENT|INVOICE_LINE")
+@click.option("--as", "kind", type=click.Choice(["event", "line"]), help="Which of the two, where both are named so.")
 @click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON.")
 @click.option("--mask", is_flag=True, help="Hide the last four digits of numbers.")
-def explain(event: str, wants_json: bool, mask: bool) -> None:
-    """Say why EVENT costs what it costs: every figure, down to deck, row, agreement and terms.
+def explain(subject: tuple[str, ...], kind: str | None, wants_json: bool, mask: bool) -> None:
+    """Say why an event costs what it costs, or why an invoice line is not what we expected: every figure, down to deck,
+    row, agreement and terms.
 
-    EVENT is an id as in rate.int_events_rated (native:ev-1), or the source's own key alone (ev-1).
+    An event is named by its id as in rate.int_events_rated (native:ev-1), or by the source's own key alone (ev-1). A
+    line is named by its id as in fct_carrier_invoice_lines (carrier:invoice:7), by invoice and number alone
+    (invoice:7), or as carrier, invoice and number (carrier invoice 7).
     """
     from orchestration import explain
 
@@ -200,7 +204,7 @@ def explain(event: str, wants_json: bool, mask: bool) -> None:
     _check_warehouse(home)
     with _alone(home, is_reading=True):
         try:
-            explanation = explain.explain_event(home.warehouse, event, mask)
+            explanation = explain.explain(home.warehouse, " ".join(subject), mask, kind)
         except explain.NotExplained as reason:
             _stop(str(reason))
     if wants_json:
