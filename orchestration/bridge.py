@@ -20,11 +20,26 @@ from orchestration.summary import counted
 
 Row = dict[str, Any]
 
-CAUSES = (
-    "TIMEZONE", "PERIOD", "DUPLICATE", "DIAL_CODE", "MISSING_OURS", "MISSING_THEIRS", "VOLUME", "INCREMENT", "ROUNDING",
-    "RATE", "STATUS", "FX", "FEE", "TAX", "COMMITMENT", "RESIDUAL",
-)  # fmt: skip
-"""In the order of the walk."""
+CAUSES = {
+    "TIMEZONE": "days counted on the clock of another time zone",
+    "PERIOD": "a month closed on another day",
+    "DUPLICATE": "a line billed twice",
+    "DIAL_CODE": "numbers counted at a shorter code",
+    "MISSING_OURS": "events billed that our records do not have",
+    "MISSING_THEIRS": "events of ours that are not billed",
+    "VOLUME": "another quantity",
+    "INCREMENT": "another minimum and increment",
+    "ROUNDING": "another rounding of calls or increments",
+    "RATE": "another price than the deck in force",
+    "STATUS": "events billed that the agreement does not charge",
+    "FX": "no exchange rate",
+    "FEE": "a fee that is not agreed, or not in that amount",
+    "TAX": "another tax than agreed",
+    "COMMITMENT": "a commitment settled otherwise",
+    "RESIDUAL": "a difference that nothing explains",
+}
+"""In the order of the walk, and in words."""
+ORDER = list(CAUSES)
 
 COMPONENTS = """
     select invoice_line_id, cause, component_variance_amount
@@ -180,7 +195,7 @@ def bridges(connection: duckdb.DuckDBPyConnection, proofs: "Proofs") -> dict[str
         amounts[row["invoice_line_id"]][row["cause"]] = row["component_variance_amount"]
     for line_id, bridge in found.items():
         reached = bridge.line["rated_amount"]
-        for cause in sorted(amounts[line_id], key=CAUSES.index):
+        for cause in sorted(amounts[line_id], key=ORDER.index):
             reached += amounts[line_id][cause]
             proof = proofs.of(bridge.line, cause)
             bridge.components.append(Component(cause, amounts[line_id][cause], reached, proof))

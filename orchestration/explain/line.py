@@ -225,9 +225,11 @@ class _Line:
         sentences += [f"  {self._code_in_words(code)}" for code in codes[:SHOWN_CODES]]
         others = codes[SHOWN_CODES:]
         if others:
+            events_of_others = counted(_total(others, "event_count"), "event")
+            quantity_of_others = self._quantity(_total(others, "billed_quantity"))
             sentences.append(
-                f"  and {counted(len(others), 'row')} of the deck more: "
-                f"{counted(_total(others, 'event_count'), 'event')}, {self._quantity(_total(others, 'billed_quantity'))}, {self._cost(others)}"
+                f"  and {counted(len(others), 'row')} of the deck more: {events_of_others}, {quantity_of_others}, "
+                f"{self._cost(others)}"
             )
         currency, decimals = line["agreement_currency"], line["line_rounding_decimals"]
         how = f"rounded {MODES[line['rounding_mode']]} to {counted(decimals, 'decimal')}"
