@@ -284,7 +284,10 @@ class _Line:
             ]
         else:
             told = ", ".join(f"{plain(rate['units_per_base'])} {rate['currency']}" for rate in rates)
-            days = ", ".join(sorted({str(rate["valid_from_date"]) for rate in rates}))
+            # The base itself is one at all times.
+            days = ", ".join(
+                sorted({str(rate["valid_from_date"]) for rate in rates if rate["valid_from_date"].year > 1})
+            )
             sentences = [
                 f"The agreement is in {line['agreement_currency']}, the invoice in {self.currency}. For one unit of "
                 f"the base: {told}, as published on {days} and in force on {last['day']}, the last day of the month.",
