@@ -38,7 +38,7 @@ PROOFS = {
     "ROUNDING": r"The carrier rounds otherwise: each (event|increment|minute|second).* to \d decimals",
     "RATE": r"Billed at another price: .*Code \d+: agreed is [\d.]+ \w{3} for \d+ s \(deck .*\); billed [\d.]+ \w{3}",
     "STATUS": r"The carrier bills what the agreement does not charge: .*, bills \w+",
-    "FEE": r"No row of carrier_fees.csv agrees a fee of that name",
+    "FEE": r"No fee of that name is agreed for the month",
     "TAX": r"The agreement's tax is [\d.]+ on what the invoice itself says without tax, [\d.]+: [\d.]+",
     "RESIDUAL": r"Nothing that was tried explains it",
 }
@@ -97,8 +97,8 @@ def test_increments_and_their_first_day_are_those_that_the_carrier_used_also_in_
     increments = "/".join(str(part) for part in billing.carrier_increments)
     assert f"Billed by {increments} since {billing.increments_since}, agreed are " in said(told, "bridge")
     assert said(told, "exchange").splitlines()[0] == (
-        "The agreement is in EUR, the invoice in CHF. For one unit of the base: 1 EUR, 2 CHF, as published on 2026-10-30 "
-        "and in force on 2026-10-31, the last day of the month."
+        "The agreement is in EUR, the invoice in CHF. For one unit of the base: 1 EUR, 2 CHF, as published on "
+        "2026-10-30 and in force on 2026-10-31, the last day of the month."
     )
     assert re.search(r"([\d.]+) EUR are ([\d.]+) CHF", said(told, "exchange"))
 
@@ -129,7 +129,7 @@ def test_the_fee_of_a_carrier_is_told_with_the_row_that_agrees_it(demo):
     )
     told = held_against_the_marts(home / "warehouse" / "tollgate.duckdb", line_id)
     assert re.search(
-        r"carrier_fees.csv has Carrier surcharge .*: 0.0008 EUR, due for \d+ x segment", said(told, "expected")
+        r"Agreed is Carrier surcharge, 0.0008 EUR, due for \d+ x segment \(textwave-2025", said(told, "expected")
     )
     assert "record" in said(told, "invoiced") and "carrier_invoices/native/textwave_" in said(told, "invoiced")
     run = tollgate(home, "explain", number, "--json")

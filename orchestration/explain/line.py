@@ -188,7 +188,9 @@ class _Line:
     def _tell_expected(self) -> None:
         line = self.line
         if line["line_type"] == "fee":
-            self._tell_expected_charge(self.proofs.fee_in_words(line), "No fee of that name is agreed")
+            self._tell_expected_charge(
+                self.proofs.fee_in_words(line), "No row of carrier_fees.csv agrees a fee of that name"
+            )
         elif line["line_type"] == "tax":
             self._tell_expected_charge(self.proofs.tax_in_words(line), "No tax is agreed")
         elif line["is_repeated"]:

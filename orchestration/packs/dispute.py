@@ -165,11 +165,16 @@ DISPUTED_LINES = """
     where bridge.dispute_id = $dispute_id
     order by abs(bridge.component_variance_amount) desc, lines.invoice_line_id limit $limit
 """
+# On a line that has other causes too, an event differs by all of them: such lines come last.
 DISPUTED_EVENTS = """
-    select events.*, lines.line_number, lines.destination_name
-    from pack.events join pack.bridge using (invoice_line_id) join pack.lines using (invoice_line_id)
-    where bridge.dispute_id = $dispute_id and events.difference_amount != 0
-    order by abs(events.difference_amount) desc, events.event_reference limit $limit
+    with lines as (
+        select invoice_line_id, count(*) as cause_count from pack.bridge
+        group by invoice_line_id having bool_or(dispute_id = $dispute_id)
+    )
+    select events.*
+    from pack.events join lines using (invoice_line_id)
+    where events.difference_amount != 0
+    order by lines.cause_count > 1, abs(events.difference_amount) desc, events.event_reference limit $limit
 """
 
 
