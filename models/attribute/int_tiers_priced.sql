@@ -223,6 +223,7 @@ tiers_priced as (
         tiers.priced_per_quantity,
         tiers.part_units,
         tiers.quantity_per,
+        tiers.rounded_units as converted_units,
         case
             when tiers.pricing_model in ('per_unit', 'package', 'graduated', 'volume')
                 then tiers.measured_units
