@@ -201,8 +201,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
         (terms / name).unlink()
     with (terms / "agreements.csv").open("a") as file:
         # Overlaps textwave-2025, so neither may rate; and a zone that does not exist, on a party nobody uses here.
-        file.write("textwave-2026,textwave,carrier,2026-01-01,,EUR,UTC,half_up,,2,0,14,\n")
-        file.write("sakura-2030,sakura-tel,carrier,2030-01-01,,JPY,Asia/Edo,half_up,,0,0,14,\n")
+        file.write("textwave-2026,textwave,carrier,2026-01-01,,EUR,UTC,half_up,,2,0,14,,\n")
+        file.write("sakura-2030,sakura-tel,carrier,2030-01-01,,JPY,Asia/Edo,half_up,,0,0,14,,\n")
     landing = home / "landing"
     usage = USAGE_HEADER + "\n"
     rows = [
