@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.figures import plain, unit
+from orchestration.figures import MODES, plain, unit
 from orchestration.sql import fetch_rows
 from orchestration.summary import counted
 
@@ -157,6 +157,11 @@ TAXES = """
     from evidence.lines join tollgate.reconcile.int_taxes_expected as taxes using (invoice_id)
     where lines.line_type = 'tax'
 """
+TOTALS = """
+    select lines.invoice_line_id, invoices.*
+    from evidence.lines join tollgate.reconcile.int_invoices_footed as invoices using (invoice_id)
+    where lines.line_type = 'rounding'
+"""
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,7 @@ class Proofs:
         self.unrated = by_line(UNRATED)
         self.fees = by_line(FEES)
         self.taxes = by_line(TAXES)
+        self.totals = by_line(TOTALS)
 
     def of(self, line: Row, cause: str) -> list[str]:
         told = getattr(self, f"_{cause.lower()}", None)
@@ -279,6 +285,8 @@ class Proofs:
         ]
 
     def _rounding(self, line: Row) -> list[str]:
+        if line["line_type"] == "rounding":
+            return self.total_in_words(line)
         found = self._policy(line, "rounding")
         return [f"The carrier rounds otherwise: {found['policy_name']}.", self._score(found, "amount")] if found else []
 
@@ -419,6 +427,15 @@ class Proofs:
             f"The agreement's tax is {plain(tax['tax_ratio'])} on what the invoice itself says without tax, "
             f"{plain(tax['taxable_amount'])}: {plain(tax['expected_tax_amount'])} {line['invoice_currency']}."
             for tax in self.taxes[line["invoice_line_id"]]
+        ]
+
+    def total_in_words(self, line: Row) -> list[str]:
+        return [
+            f"The lines sum to {plain(total['lines_amount'])}. The agreement rounds the total "
+            f"{MODES[total['rounding_mode']]} to {counted(total['total_rounding_decimals'], 'decimal')}: "
+            f"{plain(total['expected_rounding_amount'])}; the carrier's total is {plain(total['invoice_total_amount'])} "
+            f"{line['invoice_currency']}."
+            for total in self.totals[line["invoice_line_id"]]
         ]
 
     def _fx(self, line: Row) -> list[str]:

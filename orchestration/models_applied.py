@@ -18,15 +18,28 @@ import duckdb
 from orchestration.sql import fetch_rows, quote_name, quote_text
 
 
+class NotApplied(Exception):
+    """The last run was one of an earlier version, which left something else, or no run has been here."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was settled here yet, or by an earlier version: run `tollgate run`")
+
+
 @contextmanager
 def engine(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An engine in memory that reads the warehouse, attached as `tollgate`; what it makes is gone afterwards."""
+    """An engine in memory that reads the warehouse, attached as `tollgate`; what it makes is gone afterwards.
+
+    Raises NotApplied where the warehouse lacks what is asked for.
+    """
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set temp_directory = {quote_text(scratch)}")
         connection.execute(f"set memory_limit = {quote_text(os.environ.get('TOLLGATE_MEMORY') or '4GB')}")
         connection.execute(f"attach {quote_text(warehouse)} as tollgate (read_only)")
-        yield connection
+        try:
+            yield connection
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise NotApplied from error
 
 
 def relation(schema: str, model: str) -> str:
@@ -35,10 +48,16 @@ def relation(schema: str, model: str) -> str:
 
 
 def read(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, str]:
-    """The SQL of the models of a schema, by relation. `connection` has the warehouse attached as `tollgate`."""
+    """The SQL of the models of a schema, by relation. `connection` has the warehouse attached as `tollgate`.
+
+    Raises NotApplied where the last run left none.
+    """
     applied = fetch_rows(connection, "select relation_name, compiled_code from tollgate.ingest.models_applied")
     of_schema = f"{quote_name('tollgate')}.{quote_name(schema)}."
-    return {row["relation_name"]: row["compiled_code"] for row in applied if row["relation_name"].startswith(of_schema)}
+    code = {row["relation_name"]: row["compiled_code"] for row in applied if row["relation_name"].startswith(of_schema)}
+    if not code:
+        raise NotApplied
+    return code
 
 
 def without_last_line(code: str) -> str:

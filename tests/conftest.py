@@ -3,13 +3,17 @@
 Belongs here: fixtures that are dear and that nobody changes, and `check`. Does not belong here: helpers of one file.
 """
 
+import fcntl
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pytest
@@ -23,6 +27,7 @@ from simulation.mistakes import KINDS, Carrier, write_carriers
 from simulation.terms import Month
 
 PROJECT = Path(__file__).resolve().parents[1]
+Made = TypeVar("Made")
 REAL_FILES = PROJECT.parent / "shared" / "data"
 """Vendors' own files. They may not be passed on, so they lie beside the checkout, where there is one that has them."""
 
@@ -128,13 +133,29 @@ def tollgate(
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home.parent, timeout=600)
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
+    """What is dear and only read is made by one of the workers of a test run, in a folder of that name, for all."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = shared / f"{name}.pickle"
+        if not made.exists():
+            (shared / name).mkdir()
+            made.write_bytes(pickle.dumps(make(shared / name)))
+        return pickle.loads(made.read_bytes())
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A home with a settled demo month, and what the run said. Read only: a test that changes it works on a copy."""
-    home = tmp_path_factory.mktemp("demo") / "home"
-    run = tollgate(home, "run", "--events", str(DEMO_EVENTS))
-    assert run.returncode == 0, run.stdout + run.stderr
-    return home, run
+
+    def make(folder: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        run = tollgate(folder / "home", "run", "--events", str(DEMO_EVENTS))
+        assert run.returncode == 0, run.stdout + run.stderr
+        return folder / "home", run
+
+    return made_once(tmp_path_factory, "demo", make)
 
 
 @dataclass(frozen=True)
@@ -157,35 +178,46 @@ class Mistaken:
         return self.carriers[-1]
 
 
-def bill_in_francs(carrier: Carrier, landing: Path) -> None:
-    """Rewrites a carrier's invoice in another currency, of which two units are one of its own."""
+def bill_in_francs(carrier: Carrier, folder: Path) -> None:
+    """Rewrites a carrier's invoice in another currency, of which two units are one of its own, and rounds its total."""
     rates = {"EUR": 1, carrier.currency: 1 if carrier.currency == "EUR" else 3}
     rows = [(currency, rate) for currency, rate in rates.items() if currency != "EUR"]
     rows.append(("CHF", 2 * rates[carrier.currency]))
     columns = ("rate_date", "base_currency", "quote_currency", "rate", "source")
     days = [(date(2026, 10, 30), "EUR", currency, rate, "test") for currency, rate in rows]
-    mistakes._write_rows(landing / "fx_rates" / "native" / "rates.csv", columns, days)
+    mistakes._write_rows(folder / "landing" / "fx_rates" / "native" / "rates.csv", columns, days)
     carrier.currency = "CHF"
     for line in carrier.lines:
         line.amount, line.rated, line.rate = 2 * line.amount, 2 * line.rated, line.rate and 2 * line.rate
         line.causes = {cause: 2 * amount for cause, amount in line.causes.items()}
-    invoice = landing / "carrier_invoices" / "native" / f"{carrier.carrier_id}_1_1.csv"
-    mistakes._write_rows(invoice, mistakes.INVOICE_COLUMNS, list(mistakes._invoice_rows(carrier, 1, 1)))
+    total = mistakes.rounded(sum(Fraction(line.amount) for line in carrier.lines), 0, carrier.mode)
+    invoice = folder / "landing" / "carrier_invoices" / "native" / f"{carrier.carrier_id}_1_1.csv"
+    rows = [(*row[:-1], total) for row in mistakes._invoice_rows(carrier, 1, 1)]
+    mistakes._write_rows(invoice, mistakes.INVOICE_COLUMNS, rows)
+    terms = folder / "terms" / "agreements.csv"
+    header, *agreements = terms.read_text().splitlines()
+    written = [f"{row},{'0' if row.startswith(carrier.carrier_id) else ''}" for row in agreements]
+    terms.write_text("\n".join([f"{header},total_rounding_decimals", *written, ""]))
 
 
 @pytest.fixture(scope="session")
 def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Mistaken:
-    folder = tmp_path_factory.mktemp("mistaken")
-    home = Home(folder / "home")
+    """Read only."""
+    folder = tmp_path_factory.mktemp("carriers")
     chosen = [(), (), (), *((kind,) for kind in KINDS), *PAIRS, ("increments",)]
     carriers = write_carriers(folder, chosen, 1, 400, Month.parse("2026-10"))
-    bill_in_francs(carriers[-1], folder / "landing")
-    warehouse = run_models(folder, "+path:models/settle")
-    home.warehouse.parent.mkdir(parents=True)
-    warehouse.rename(home.warehouse)
-    with duckdb.connect(str(home.warehouse)) as connection:
-        publish.publish(connection, home.published)
-    return Mistaken(carriers, home)
+    bill_in_francs(carriers[-1], folder)
+
+    def make(shared: Path) -> Home:
+        home = Home(shared / "home")
+        warehouse = run_models(folder, "+path:models/settle")
+        home.warehouse.parent.mkdir(parents=True)
+        warehouse.rename(home.warehouse)
+        with duckdb.connect(str(home.warehouse)) as connection:
+            publish.publish(connection, home.published)
+        return home
+
+    return Mistaken(carriers, made_once(tmp_path_factory, "mistaken", make))
 
 
 def check(offenders: Iterable[str], rule: str) -> None:

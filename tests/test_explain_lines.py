@@ -103,6 +103,14 @@ def test_increments_and_their_first_day_are_those_that_the_carrier_used_also_in_
     assert re.search(r"([\d.]+) EUR are ([\d.]+) CHF", said(told, "exchange"))
 
 
+def test_the_rounding_of_a_total_is_told_with_the_sum_of_its_lines(mistaken):
+    told = held_against_the_marts(mistaken.home.warehouse, f"{mistaken.foreign.carrier_id}:I-1:rounding")
+    expected = said(told, "expected")
+    assert re.search(r"The lines sum to [\d.]+\. The agreement rounds the total .* to 0 decimals: -?[\d.]+; ", expected)
+    assert re.search(r"the carrier's total is \d+ CHF", expected)
+    assert ": its total." in said(told, "invoiced")
+
+
 def test_a_line_is_named_by_id_by_invoice_or_in_three_words_and_never_guessed(mistaken, chosen):
     warehouse = mistaken.home.warehouse
     with pytest.raises(

@@ -71,11 +71,11 @@ def names_in(said: str, names: set[str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def dispute_pack(demo) -> Path:
-    home, _ = demo
-    run = tollgate(home, "dispute-pack", "--carrier", "atlantic-voice", "--sender", "=Us & <Them>")
+def dispute_pack(demo, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("packs") / "atlantic-voice"
+    named = ("--sender", "=Us & <Them>", "--into", str(folder))
+    run = tollgate(demo[0], "dispute-pack", "--carrier", "atlantic-voice", *named)
     assert run.returncode == 0, run.stderr
-    folder = home / "packs" / "disputes" / "atlantic-voice"
     assert str(folder) in run.stdout and "recomputed from the pack" in run.stdout
     return folder
 
@@ -279,6 +279,8 @@ def test_a_pack_is_made_of_what_was_published_or_not_at_all(demo, tmp_path):
     (tmp_path / "mine").mkdir()
     run = called(home.root, "statement", "--partner", "bluebird", "--into", str(tmp_path / "mine"))
     assert run.exit_code == 2 and "is in the way: it is no pack" in run.stderr
+    assert called(home.root, "statement", "--partner", "bluebird").exit_code == 0
+    assert (home.packs / "statements" / "bluebird-2026-10" / "manifest.json").exists()
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute("update settle.fct_disputes set dispute_amount = dispute_amount + 1")
     run = called(home.root, "dispute-pack", "--carrier", "atlantic-voice", "--into", str(tmp_path / "pack"))

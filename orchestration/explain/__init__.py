@@ -36,20 +36,24 @@ def explain(warehouse: Path, meant: str, mask: bool = False, kind: str | None = 
     An event is named by its id or by the source's own key, a line by its id or by invoice and number. Nobody may write
     the warehouse meanwhile. Raises NotExplained where nothing is named so, or more than one thing is.
     """
-    with models_applied.engine(warehouse) as connection:
-        try:
+    try:
+        with models_applied.engine(warehouse) as connection:
             connection.execute("select 1 from tollgate.ingest.models_applied, tollgate.rate.int_events_rated limit 0")
-        except duckdb.CatalogException:
-            raise NotExplained("nothing was rated here yet, or by an earlier version: run `tollgate run`") from None
-        events = find_events(connection, meant) if kind != "line" else []
-        lines = find_lines(connection, meant) if kind != "event" else []
-        if len(events) + len(lines) > 1:
-            raise NotExplained(_more_than_one(meant, events, lines))
-        if lines:
-            return explain_line(connection, lines[0], mask)
-        if events:
-            return explain_event(connection, events[0], mask)
-        raise NotExplained(_nothing(connection, meant, kind))
+            return _explain(connection, meant, mask, kind)
+    except models_applied.NotApplied as reason:
+        raise NotExplained(str(reason)) from reason
+
+
+def _explain(connection: duckdb.DuckDBPyConnection, meant: str, mask: bool, kind: str | None) -> Explanation:
+    events = find_events(connection, meant) if kind != "line" else []
+    lines = find_lines(connection, meant) if kind != "event" else []
+    if len(events) + len(lines) > 1:
+        raise NotExplained(_more_than_one(meant, events, lines))
+    if lines:
+        return explain_line(connection, lines[0], mask)
+    if events:
+        return explain_event(connection, events[0], mask)
+    raise NotExplained(_nothing(connection, meant, kind))
 
 
 def _more_than_one(meant: str, events: list[str], lines: list[str]) -> str:

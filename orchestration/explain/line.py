@@ -153,13 +153,15 @@ class _Line:
     def _tell_line(self) -> None:
         line, mart = self.line, self.mart
         carrier = f"{mart['carrier_name'] or line['carrier_id']} ({line['carrier_id']})"
-        number = f"line {line['line_number']}" if line["is_invoiced"] else "no line, but something that we expect on it"
+        number = "no line, but something that we expect on it"
+        if line["is_invoiced"]:
+            number = "its total" if line["line_number"] is None else f"line {line['line_number']}"
         sentences = [
             f"Invoice {line['invoice_number']} of {carrier}, version {line['invoice_version']} of "
             f"{line['invoice_date']}: {number}.",
         ]
         facts: Row = {}
-        if line["is_invoiced"]:
+        if line["line_number"] is not None:
             names = ("carrier_id", "invoice_number", "invoice_version", "line_number")
             facts = next(iter(self.rows(RECORD, **{name: line[name] for name in names})), {})
             if facts:
@@ -193,6 +195,8 @@ class _Line:
             )
         elif line["line_type"] == "tax":
             self._tell_expected_charge(self.proofs.tax_in_words(line), "No tax is agreed")
+        elif line["line_type"] == "rounding":
+            self._tell_expected_charge(self.proofs.total_in_words(line), "No total is rounded")
         elif line["is_repeated"]:
             self.told.add("expected", ["Nothing: what it bills stands behind its first copy."], rated_amount=Decimal(0))
         else:
