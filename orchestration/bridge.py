@@ -433,8 +433,8 @@ class Proofs:
         return [
             f"The lines sum to {plain(total['lines_amount'])}. The agreement rounds the total "
             f"{MODES[total['rounding_mode']]} to {counted(total['total_rounding_decimals'], 'decimal')}: "
-            f"{plain(total['expected_rounding_amount'])}; the carrier's total is {plain(total['invoice_total_amount'])} "
-            f"{line['invoice_currency']}."
+            f"{plain(total['expected_rounding_amount'])}; the carrier's total is "
+            f"{plain(total['invoice_total_amount'])} {line['invoice_currency']}."
             for total in self.totals[line["invoice_line_id"]]
         ]
 
