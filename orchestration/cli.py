@@ -2,8 +2,8 @@
 
 Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
 
-Exit codes: 0 done; 1 the run failed, the gate held the publication back or an explanation contradicts the warehouse;
-2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the run failed, the gate held the publication back, or an explanation or a pack contradicts the
+tables; 2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
 """
 
 import os
@@ -380,6 +380,8 @@ def dispute_pack(
 
     if (dispute is None) == (carrier is None):
         _stop("name a dispute, or a carrier with --carrier")
+    if dispute and period:
+        _stop("a dispute is of one month; --period goes with --carrier")
 
     def gather(connection: duckdb.DuckDBPyConnection) -> tuple["packs.Pack", str]:
         chosen = disputes.choose(connection, dispute, carrier, _first_day(period))
