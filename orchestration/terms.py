@@ -18,6 +18,7 @@ OPTIONAL_FILES = {"carrier_fees.csv", "destination_codes.csv", "numbers.csv", "p
 OPTIONAL_COLUMNS = {
     "agreements.csv": {"total_rounding_decimals"},
     "plan_tiers.csv": {"block_quantity", "rate_ratio"},
+    "tolerances.csv": {"raise_after_months"},
 }
 """A file without one of them is handed on with an empty one."""
 
