@@ -475,7 +475,7 @@ def _pack(
     kind: str, gather: "Callable[[duckdb.DuckDBPyConnection], tuple[packs.Pack, str]]", into: Path | None
 ) -> None:
     """Write a pack of what `gather` finds, and say where it is and what it comes to."""
-    from orchestration import models_applied, packs
+    from orchestration import packs
     from orchestration.figures import plain
 
     home = settings.home()
@@ -485,7 +485,7 @@ def _pack(
             with packs.sources(home) as connection:
                 pack, name = gather(connection)
                 packed = packs.write(connection, home, pack, into or home.packs / kind / name)
-        except (packs.NoPack, models_applied.NotApplied) as reason:
+        except packs.NoPack as reason:
             _stop(str(reason))
         except packs.Contradiction as reason:
             _fail(str(reason))

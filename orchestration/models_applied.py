@@ -19,27 +19,23 @@ from orchestration.sql import fetch_rows, quote_name, quote_text
 
 
 class NotApplied(Exception):
-    """The last run was one of an earlier version, which left something else, or no run has been here."""
+    """The last run left no SQL of a model."""
 
-    def __init__(self) -> None:
-        super().__init__("nothing was settled here yet, or by an earlier version: run `tollgate run`")
+
+LACKING = (NotApplied, duckdb.CatalogException, duckdb.BinderException)
+"""What reading a warehouse raises that no run has settled, or one of an earlier version."""
+IS_LACKING = "nothing was settled here yet, or by an earlier version: run `tollgate run`"
 
 
 @contextmanager
 def engine(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An engine in memory that reads the warehouse, attached as `tollgate`; what it makes is gone afterwards.
-
-    Raises NotApplied where the warehouse lacks what is asked for.
-    """
+    """An engine in memory that reads the warehouse, attached as `tollgate`; what it makes is gone afterwards."""
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set temp_directory = {quote_text(scratch)}")
         connection.execute(f"set memory_limit = {quote_text(os.environ.get('TOLLGATE_MEMORY') or '4GB')}")
         connection.execute(f"attach {quote_text(warehouse)} as tollgate (read_only)")
-        try:
-            yield connection
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise NotApplied from error
+        yield connection
 
 
 def relation(schema: str, model: str) -> str:

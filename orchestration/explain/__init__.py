@@ -42,8 +42,8 @@ def explain(warehouse: Path, meant: str, mask: bool = False, kind: str | None = 
         with models_applied.engine(warehouse) as connection:
             connection.execute("select 1 from tollgate.ingest.models_applied, tollgate.rate.int_events_rated limit 0")
             return _explain(connection, meant, mask, kind)
-    except models_applied.NotApplied as reason:
-        raise NotExplained(str(reason)) from reason
+    except models_applied.LACKING as error:
+        raise NotExplained(models_applied.IS_LACKING) from error
 
 
 def _explain(connection: duckdb.DuckDBPyConnection, meant: str, mask: bool, kind: str | None) -> Explanation:

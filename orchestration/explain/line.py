@@ -22,7 +22,7 @@ SHOWN_CODES = 8
 SHOWN_EVENTS = 5
 DISPUTE_FACTS = (
     "dispute_amount", "tolerance_amount", "tolerance_ratio", "invoice_amount", "line_count", "raise_within_days",
-    "may_withhold",
+    "may_withhold", "months_running", "raise_after_months",
 )  # fmt: skip
 
 MEANT = """
@@ -75,8 +75,8 @@ COUNTS = """
 """
 # Goes on where the steps of int_disputes_raised end: the net of each cause before it is held against its tolerance.
 CAUSES_OF_INVOICE = """
-    select tolerances_chosen.*, disputes.dispute_id is not null as is_disputed
-    from tolerances_chosen
+    select tolerances_compared.*, disputes.dispute_id is not null as is_disputed
+    from tolerances_compared
     left join tollgate.reconcile.int_disputes_raised as disputes using (invoice_id, billing_period_id, cause)
     where invoice_id = $invoice_id and billing_period_id = $billing_period_id
 """
@@ -425,6 +425,11 @@ class _Line:
         self._hold(
             f"the amount of {dispute_id}", net["dispute_amount"], dispute["dispute_amount"], "settle.fct_disputes"
         )
+        if dispute["raised_for"] == "repeated":
+            sentences.append(
+                f"  It is within tolerance, but {net['months_running']} months running have it, and after "
+                f"{net['raise_after_months']} it is raised all the same."
+            )
         withhold = "may be withheld until then" if dispute["may_withhold"] else "may not be withheld"
         sentences.append(
             f"  Dispute {dispute_id}, {dispute['dispute_status']}: {self._money(dispute['open_amount'])} open, "
@@ -440,9 +445,7 @@ class _Line:
             return "the carrier did not overcharge"
         if cause == "FX":
             return "without an exchange rate it cannot be judged"
-        above_amount = net["dispute_amount"] > net["tolerance_amount"]
-        above_ratio = net["dispute_amount"] > abs(net["invoice_amount"]) * net["tolerance_ratio"]
-        if above_amount and above_ratio:
+        if net["is_above_tolerance"] or net["is_repeated"]:
             return "events of ours that could not be rated may be what it bills"
         return "it is within tolerance"
 

@@ -79,7 +79,10 @@ def sources(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     with models_applied.engine(home.warehouse) as connection:
         connection.execute(f"attach {quote_text(file.resolve())} as published (read_only)")
         connection.execute("create schema pack")
-        yield connection
+        try:
+            yield connection
+        except models_applied.LACKING as error:
+            raise NoPack(models_applied.IS_LACKING) from error
 
 
 def check_published(connection: duckdb.DuckDBPyConnection, table: str, where: str, **values: Any) -> None:

@@ -56,10 +56,11 @@ PACK_DISPUTES = """
                     and tolerances.cause in (disputes.cause, '*')
             ), 'none'
         ) as clause,
-        raised.tolerance_amount, raised.tolerance_ratio, raised.raise_within_days, raised.invoice_amount
+        raised.tolerance_amount, raised.tolerance_ratio, raised.raise_within_days, raised.raise_after_months,
+        raised.invoice_amount
     from published.settle.fct_disputes as disputes
     join tollgate.reconcile.int_disputes_raised as kept using (dispute_id)
-    join tolerances_chosen as raised
+    join tolerances_compared as raised
         on raised.invoice_id = kept.invoice_id and raised.billing_period_id = kept.billing_period_id
             and raised.cause = kept.cause
     where list_contains($dispute_ids, disputes.dispute_id)
