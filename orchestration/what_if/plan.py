@@ -38,8 +38,8 @@ CHARGES_OF_TERMS = (
 )
 ALWAYS = {"valid_from_date": "0001-01-01", "valid_until_date": ""}
 PLAN_COLUMNS = (
-    "plan_id", "partner_id", "service", "direction", "country_code", "pricing_model", "quantity_unit",
-    "minimum_quantity", "increment_quantity", "priced_per_quantity", "charged_on",
+    "plan_id", "partner_id", "service", "direction", "country_code", "region", "product", "pricing_model",
+    "quantity_unit", "minimum_quantity", "increment_quantity", "priced_per_quantity", "charged_on",
 )  # fmt: skip
 TIER_COLUMNS = ("up_to_quantity", "unit_amount", "flat_amount", "block_quantity", "rate_ratio")
 
@@ -243,12 +243,13 @@ def put_in_force(folder: Path, proposal: Proposal) -> list[str]:
 
     A plan of usage takes the place of that for the same usage; a fee stands beside all others.
     """
-    key = ("partner_id", "service", "direction", "country_code")
-    wanted = tuple(proposal.plan[name] for name in key)
+    key = ("partner_id", "service", "direction", "country_code", "region", "product")
+    wanted = tuple(_told(proposal.plan, name) for name in key)
     columns, plans = _rows(folder / "plans.csv")
+    columns = list(dict.fromkeys([*columns, *proposal.plan]))
 
     def makes_way(row: dict[str, str]) -> bool:
-        same = tuple((row[name] or ("*" if name == "country_code" else "")).strip() for name in key)
+        same = tuple(_told(row, name) for name in key)
         is_fee = "flat" in (row["pricing_model"].strip(), proposal.plan["pricing_model"].strip())
         return row["plan_id"].strip() == proposal.plan["plan_id"] or (not is_fee and same == wanted)
 
@@ -270,6 +271,11 @@ def put_in_force(folder: Path, proposal: Proposal) -> list[str]:
         ],
     )
     return replaced
+
+
+def _told(row: dict[str, str], name: str) -> str:
+    """What a row of plans.csv says; one without a country is for all of them."""
+    return (row.get(name) or "").strip() or ("*" if name == "country_code" else "")
 
 
 def _rows(file: Path) -> tuple[list[str], list[dict[str, str]]]:
