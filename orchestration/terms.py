@@ -15,7 +15,10 @@ from orchestration import settings
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
 OPTIONAL_FILES = {"carrier_fees.csv", "destination_codes.csv", "numbers.csv", "plan_options.csv"}
 """A folder without one of them is handed on with an empty one: nothing of its kind is agreed."""
-OPTIONAL_COLUMNS = {"plan_tiers.csv": {"block_quantity", "rate_ratio"}}
+OPTIONAL_COLUMNS = {
+    "agreements.csv": {"total_rounding_decimals"},
+    "plan_tiers.csv": {"block_quantity", "rate_ratio"},
+}
 """A file without one of them is handed on with an empty one."""
 
 
