@@ -65,7 +65,8 @@ def report_pairs(bench: Bench, month: CallMonth) -> None:
         pairs, right, known = connection.execute(f"""
             with truth as (from read_parquet('{truth_of(bench, month)}')),
             pairs as (
-                select event_id, cdr_id from reconcile.int_calls_matched where event_id is not null and cdr_id is not null
+                select event_id, cdr_id from reconcile.int_calls_matched
+                where event_id is not null and cdr_id is not null
             )
             select
                 (select count(*) from pairs),

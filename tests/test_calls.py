@@ -11,7 +11,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from test_end_to_end import published, tollgate, warehouse
+from conftest import tollgate
+from test_end_to_end import published, warehouse
 from test_fees import DECK, INVOICE_HEADER
 
 BERLIN = ZoneInfo("Europe/Berlin")
