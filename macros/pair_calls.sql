@@ -2,12 +2,14 @@
    calls                 a CTE, one row per call: is_ours, call_number, listed_number, calling_key, run_key (only calls with the same are
                          compared), at_ms, duration_ms
    most_apart_ms         calls that begin further apart are two calls
+   surely_near_ms        where many calls are near, one that begins further away than this must agree in its duration
    knows_both_numbers    false: run_key does not hold both numbers, so a pair may not contradict in the caller's, and must agree in its
                          duration where the caller's number is not shown
    Calls with one run_key that follow each other within most_apart_ms are a run. Where it has one call on each side, they are a pair; these
    are nearly all, and need no join. In the other runs, calls near each other are compared by start and duration (which two switches measure
-   better, so it weighs three times as much, up to ten seconds), and paired round by round where each is the other's nearest; of equals those with the same place in their side's order, so that calls of one second keep it. #}
-{% macro pair_calls(calls, most_apart_ms, knows_both_numbers=true) -%}
+   better, so it weighs three times as much, up to ten seconds), and paired in six rounds where each is the other's nearest; of equals those
+   with the same place in their side's order, so that calls of one second keep it. #}
+{% macro pair_calls(calls, most_apart_ms, surely_near_ms=10000, knows_both_numbers=true) -%}
     {%- set tolerance_ms = var('call_duration_tolerance_seconds') * 1000 -%}
     {%- set in_order = 'partition by run_key order by at_ms, is_ours, listed_number, call_number' -%}
     {%- set rounds = 6 -%}
@@ -94,6 +96,10 @@ pairs_possible_0 as (
     where
         ours.is_ours
         and abs(ours.at_ms - theirs.at_ms) <= {{ most_apart_ms }}
+        and (
+            abs(ours.at_ms - theirs.at_ms) <= {{ surely_near_ms }}
+            or coalesce(abs(ours.duration_ms - theirs.duration_ms) <= {{ tolerance_ms }}, true)
+        )
         -- A record that is written twice is a second call only where we have one of its length.
         and (theirs.copy_number = 1 or coalesce(abs(ours.duration_ms - theirs.duration_ms) <= {{ tolerance_ms }}, true))
         {%- if not knows_both_numbers %}

@@ -25,6 +25,6 @@ calls_with_id as (
 
 ),
 
-{{ pair_calls('calls_with_id', 86400000) }}
+{{ pair_calls('calls_with_id', 86400000, surely_near_ms=86400000) }}
 
 select * from pairs_found
