@@ -132,6 +132,8 @@ def atlantic(lists: Lists) -> None:
     first_attempt = {"call_id": "id-of-a-call-that-failed-over", "status": "failed"}
     lists.event("n-same-id", "nordlink", "442079460000", utc(12, 7, 59, 50), 0, **first_attempt)
     lists.record("A-again", "atlantic-voice", "", f"{utc(12, 11):%Y-%m-%dT%H:%M:%SZ}", 30, 60, call_id="id-3@host")
+    # Nobody knows this carrier.
+    lists.record("X-1", "nobody-tel", "4420794600", f"{utc(12, 11):%Y-%m-%dT%H:%M:%SZ}", 30, 60)
     lists.record("A-nobody", "atlantic-voice", "", f"{utc(12, 11):%Y-%m-%dT%H:%M:%SZ}", 30, 60)
 
 
@@ -213,7 +215,7 @@ def test_each_difference_has_its_class(matches, home):
     assert matches["N-longer"] == ("mismatch", "duration", "numbers", "n-longer")
     assert matches["N-dearer"][:2] == ("mismatch", "amount")
     assert matches["N-other-money"][:2] == ("mismatch", "currency")
-    assert matches["N-invented"] == ("missing_ours", None, None, None)
+    assert matches["N-invented"] == matches["X-1"] == ("missing_ours", None, None, None)
     assert matches["N-no-caller"] == ("exact", None, "called_number", "n-no-caller")
     assert {matches["N-twice"][0], matches["N-again"][0]} == {"exact", "duplicate"}
     [(duplicate, first)] = published(

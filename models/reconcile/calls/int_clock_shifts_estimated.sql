@@ -37,6 +37,8 @@ differences_counted as (
             {{ 'union all' if not loop.last }}
         {% endfor %}
     ) as pairs
+    -- No clock of the world is further away, nor are the events that are compared.
+    where abs(difference) <= 15 * 3600
     group by scope_number, written_date, difference
 
 ),
