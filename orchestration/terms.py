@@ -13,11 +13,14 @@ from pathlib import Path
 from orchestration import settings
 
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
-OPTIONAL_FILES = {"carrier_fees.csv", "destination_codes.csv", "numbers.csv", "plan_options.csv"}
+OPTIONAL_FILES = {"carrier_fees.csv", "destination_codes.csv", "numbers.csv", "plan_options.csv", "regions.csv"}
 """A folder without one of them is handed on with an empty one: nothing of its kind is agreed."""
 OPTIONAL_COLUMNS = {
+    "accounts.csv": {"product"},
     "agreements.csv": {"total_rounding_decimals"},
+    "plans.csv": {"region", "product"},
     "plan_tiers.csv": {"block_quantity", "rate_ratio"},
+    "tolerances.csv": {"raise_after_months"},
 }
 """A file without one of them is handed on with an empty one."""
 
