@@ -31,7 +31,7 @@ agreements as (
 
 plans as (
 
-    select * from {{ ref('int_plans_chosen') }}
+    select * from {{ ref('int_plans_placed') }}
 
 ),
 
