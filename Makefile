@@ -4,7 +4,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 IN_VENV := $(UV) run --no-sync
 
-.PHONY: help run test conformance evaluate bench lint setup ui
+.PHONY: help run test conformance evaluate bench bench-calls lint setup ui
 
 help:
 	@echo "make run    set up, then settle what lies in data/landing (an empty one gets the demo month)"
@@ -12,6 +12,7 @@ help:
 	@echo "make conformance [CASES=file]   public numeric cases through the models"
 	@echo "make evaluate [EVALUATE=options] carriers with known mistakes, alone and in pairs: are cause and amount found?"
 	@echo "make bench [BENCH=options]       rating and settling beside a copy, Polars and Python; --help lists the options"
+	@echo "make bench-calls [BENCH=options] calls matched with carriers' records: precision, recall, and the time beside a join"
 	@echo "make ui     open the graph of the pipeline in a browser (Dagster)"
 
 run: setup
@@ -31,6 +32,9 @@ evaluate: setup
 
 bench: setup
 	@$(IN_VENV) python benchmarks/rating.py $(BENCH)
+
+bench-calls: setup
+	@$(IN_VENV) python benchmarks/calls.py $(BENCH)
 
 lint: setup
 	@$(IN_VENV) ruff check .

@@ -91,21 +91,21 @@ class Bench:
 
     def compare_rating(self) -> Runs:
         """(b) and (a)."""
-        yield "0b", self._build(self.empty, RATING)
-        yield "b", self._build(self.full, RATING)
+        yield "0b", self.build(self.empty, RATING)
+        yield "b", self.build(self.full, RATING)
         yield "a", self._copy("stage.int_events_collected", self.full)
 
     def compare_settling(self) -> Runs:
         """(c), and the two arrivals of new events, each in copies of the settled warehouse."""
-        yield "0c", self._build(self.empty, SETTLING)
-        yield "c", self._build(self.full, SETTLING)
+        yield "0c", self.build(self.empty, SETTLING)
+        yield "c", self.build(self.full, SETTLING)
         self._require_equal(self.full, f"read_parquet('{self.rated}')")
         for name, models in (("b", RATING), ("c", SETTLING)):
-            yield f"i 0{name}", self._build(self.empty, models, anew=False)
+            yield f"i 0{name}", self.build(self.empty, models, anew=False)
             for arrival, home in self.more.items():
                 copy_warehouse(self.full, home)
                 measure(load, "usage", home.root)
-                yield f"i {arrival} {name}", self._build(home, models, anew=False)
+                yield f"i {arrival} {name}", self.build(home, models, anew=False)
                 self._require_equal(home, f"read_parquet(['{self.rated}', '{self._rated_of(arrival)}'])")
                 home.warehouse.unlink()
 
@@ -120,10 +120,10 @@ class Bench:
 
     def compare_deck(self) -> Runs:
         """(k): a large deck, from its file to the prices in force, and the copy of its rows once they are typed."""
-        yield "0k", self._build(self.empty, DECK)
+        yield "0k", self.build(self.empty, DECK)
         copy_warehouse(self.untouched, self.deck)
         loaded = measure(load, "rate_decks", self.deck.root)
-        resolved = self._build(self.deck, DECK)
+        resolved = self.build(self.deck, DECK)
         yield (
             "k",
             Run(
@@ -134,7 +134,7 @@ class Bench:
         )
         yield "k copied", self._copy("stage.int_deck_rows_collected", self.deck)
 
-    def _build(self, home: settings.Home, models: tuple[str, ...], *, anew: bool = True) -> Run:
+    def build(self, home: settings.Home, models: tuple[str, ...], *, anew: bool = True) -> Run:
         flags = ("--full-refresh",) if anew else ()
         return measure_dbt(home, self.target, "run", *flags, "--select", *models)
 
@@ -148,7 +148,7 @@ class Bench:
         """The engine reads what a relation holds, typed, from Parquet into a table."""
         parquet, copy = self.folder / f"{relation}.parquet", self.folder / "copy.duckdb"
         if not parquet.exists():
-            with self._reading(home) as connection:
+            with self.reading(home) as connection:
                 connection.execute(f"copy (from {relation}) to '{parquet}' (format parquet)")
         run = measure(copy_into_table, parquet, copy)
         copy.unlink()
@@ -156,7 +156,7 @@ class Bench:
 
     def _require_equal(self, home: settings.Home, rivals: str, which: str = "true") -> None:
         """Ours and the rivals' know the same events, each with the same quantity and cost."""
-        with self._reading(home) as connection:
+        with self.reading(home) as connection:
             different, example = connection.execute(f"""
                 with ours as (
                     select event_id[8:] as event_id, billed_quantity, rated_cost_amount -- without 'native:'
@@ -176,7 +176,7 @@ class Bench:
             )
 
     @contextmanager
-    def _reading(self, home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading(self, home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
         limits = {"memory_limit": "4GiB", "temp_directory": str(self.folder / "aside")}
         with duckdb.connect(str(home.warehouse), read_only=True, config=limits) as connection:
             yield connection

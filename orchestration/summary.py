@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 import duckdb
@@ -39,6 +40,11 @@ POLICIES = """
     select carrier_id, service, agreed_policy_name, deviating_policy_name, reproduced_line_count, deviating_line_count,
         reproduces_from_date
     from settle.fct_carrier_policies where deviating_policy_name is not null order by carrier_id, service
+"""
+CALLS = """
+    select carrier_id, service, match_class, sum(greatest(event_count, cdr_count)) as calls
+    from settle.fct_carrier_calls_daily group by carrier_id, service, match_class
+    order by carrier_id, service, calls desc
 """
 PARTNERS = f"""
     select partner_id, strftime(period_start_date, '%Y-%m'), statement_currency, charge_amount, tax_amount,
@@ -191,6 +197,10 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
                 f"that reproduces {reproduced} of the {deviating} lines that the agreement does not",
                 highlight=False,
             )
+
+        for (carrier, service), classes in groupby(rows(CALLS), key=lambda row: row[:2]):
+            told = ", ".join(f"{calls:,} {match_class.replace('_', ' ')}" for *_, match_class, calls in classes)
+            console.print(f"  {carrier} lists single calls ({service}): {told}", highlight=False)
 
         table = _table("Partners", "partner", "month", "", "charged", "tax", "their shares", "they owe", "we owe")
         for partner, month, currency, *amounts in rows(PARTNERS):

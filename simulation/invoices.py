@@ -49,6 +49,11 @@ EARLY_SURCHARGE = Decimal("0.0010")
 PHANTOM_CALLS, PHANTOM_SECONDS_EACH = 37, 120
 
 
+def invoice_number(carrier_id: str, month: Month) -> str:
+    initials = "".join(word[0] for word in carrier_id.split("-")).upper()
+    return f"{initials}{carrier_id[-2:].upper()}-{month.first:%Y%m}"
+
+
 @dataclass
 class Line:
     """A line of an invoice: what it should be on our records (`rated`), and what it says (`invoiced`).
@@ -96,8 +101,7 @@ class Invoice:
 
     @property
     def number(self) -> str:
-        initials = "".join(word[0] for word in self.carrier_id.split("-")).upper()
-        return f"{initials}{self.carrier_id[-2:].upper()}-{self.month.first:%Y%m}"
+        return invoice_number(self.carrier_id, self.month)
 
     @property
     def total(self) -> int:

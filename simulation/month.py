@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from orchestration.settings import PROJECT_DIR
+from simulation.call_records import LISTING, CallRecords
 from simulation.decks import DeckMaker, write_decks
 from simulation.fx import ecb_rates, rates_on, write_fx
 from simulation.invoices import (
     ERRING,
     Invoice,
+    invoice_number,
     make_invoices,
     truth_lines,
     truth_totals,
@@ -82,12 +84,14 @@ def write_month(
     with (
         NativeUsage(landing, traffic, the_month, usage_format) as native,
         TwilioUsage(landing, traffic) as twilio,
+        CallRecords(landing, traffic, terms, the_month, invoice_number(LISTING[0], the_month)) as records,
     ):
         for day in the_month.days_with_edges:
             for chunk in maker.chunks(day):
                 cost = books.add(chunk)
                 native.write(chunk, ~books.is_vendor[chunk.lane])
                 twilio.write(chunk, cost)
+                records.write(chunk)
             report(f"{month}: usage of {day}, {maker.day_counts[the_month.days_with_edges.index(day)]:,} events")
 
     invoices = make_invoices(terms, tallies, the_month)
@@ -99,6 +103,7 @@ def write_month(
         "events": books.event_counts(events),
         **_truth_of(invoices),
         "credit_notes": notes,
+        "call_records": records.truth(),
     }
     truth["charges"] = books.charges()
     truth_path.parent.mkdir(parents=True, exist_ok=True)

@@ -104,6 +104,28 @@ def test_increments_that_nobody_agreed_to_are_named_with_their_first_day(demo):
     assert reproduced == deviating > 20
 
 
+def test_single_calls_that_a_carrier_lists_otherwise_are_found_one_by_one(demo, truth):
+    home, run = demo
+    mistakes = truth["call_records"]
+    found = {name: set() for name in ("mismatch", "missing_theirs", "duplicate", "missing_ours", "partial")}
+    for name, event_id, cdr_id in published(
+        home, "select match_class, event_id, cdr_id from settle.fct_carrier_call_differences"
+    ):
+        found[name].add(event_id.removeprefix("native:") if event_id else cdr_id)
+    assert found["missing_theirs"] == set(mistakes["left_out"])
+    assert found["mismatch"] >= set(mistakes["lengthened"])
+    assert len(found["duplicate"]) == len(mistakes["listed_twice"]) > 0
+    assert len(found["missing_ours"]) == len(mistakes["invented_beside"]) > 0
+    # Of the calls that were not lengthened, those differ that the carrier bills by its own increments.
+    since = warehouse(
+        home,
+        """select count(*) from reconcile.int_calls_matched
+        where difference_type = 'quantity' and call_date < date '2026-10-15'""",
+    )
+    assert since == [(0,)] and not found["partial"]
+    assert "nordlink lists single calls (voice)" in run.stdout
+
+
 def test_partners_are_charged_for_what_they_used(demo, truth):
     charged = dict(
         warehouse(

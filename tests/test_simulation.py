@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
@@ -164,6 +164,7 @@ def documented_columns(section: str) -> list[str]:
         ("usage/native", "*.csv.gz"),
         ("rate_decks/native", "*.csv"),
         ("carrier_invoices/native", "*.csv"),
+        ("carrier_cdrs/native", "*.csv.gz"),
         ("credit_notes/native", "*.csv"),
         ("fx_rates/native", "*.csv"),
     ],
@@ -605,6 +606,29 @@ def test_the_repeated_line_is_credited_in_the_next_month(home, truth, invoice_li
     assert notes == truth["credit_notes"]
     assert [(note["cause"], note["amount"]) for note in notes] == [("DUPLICATE", copy["invoiced_amount"])]
     assert notes[0]["issue_date"].startswith("2026-11")
+
+
+def test_call_records_are_the_answered_calls_but_for_the_known_mistakes(home, truth, true_events):
+    records = rows_of(home, "carrier_cdrs/native", "*.csv.gz")
+    berlin = ZoneInfo("Europe/Berlin")
+    calls = {
+        event["event_id"]: ("00" + event["destination"].removeprefix("+"), event["started"].astimezone(berlin))
+        for event in true_events
+        if (event["carrier_id"], event["service"], event["status"]) == ("nordlink", "voice", "answered")
+        and event["started"].astimezone(berlin).month == 10
+    }
+    mistakes = truth["call_records"]
+    assert mistakes["carrier_id"] == "nordlink" and {row["carrier_id"] for row in records} == {"nordlink"}
+    assert all(set(hit) <= set(calls) for name, hit in mistakes.items() if name != "carrier_id")
+    assert len({row["record_id"] for row in records}) == len(records)
+    listed = Counter((row["called_number"], row["started_at"]) for row in records)
+    expected = Counter(
+        (number, f"{at + timedelta(minutes=30 if name == 'invented_beside' else 0):%Y-%m-%d %H:%M:%S}")
+        for name, events in [("all", set(calls) - set(mistakes["left_out"])), *list(mistakes.items())[1:]]
+        if name in ("all", "listed_twice", "invented_beside")
+        for number, at in (calls[event] for event in events)
+    )
+    assert listed == expected
 
 
 def test_the_restated_invoice_is_the_longer_one(invoice_lines):

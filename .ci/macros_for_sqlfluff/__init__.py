@@ -45,6 +45,10 @@ def allocate(source: str, **_: object) -> str:
     return f"select * from {source}"
 
 
+def pair_calls(calls: str, *_: object, **__: object) -> str:
+    return f"pairs_found as (select call_number as event_number, call_number as cdr_number from {calls})"
+
+
 def line_sums(priced: str, keys: list[str]) -> str:
     return f"select * from {priced}"
 

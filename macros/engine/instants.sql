@@ -98,3 +98,13 @@
 
 {# Name of a month (2026-10) inside identifiers. #}
 {% macro month_name_of(day) -%} substring(cast({{ day }} as string), 1, 7) {%- endmacro %}
+
+{# Milliseconds since 1970-01-01 UTC, a whole number: to be compared and subtracted by the million. #}
+{% macro epoch_milliseconds(instant) -%} {{ adapter.dispatch('epoch_milliseconds')(instant) }} {%- endmacro %}
+{% macro default__epoch_milliseconds(instant) -%} epoch_ms({{ instant }}) {%- endmacro %}
+{% macro spark__epoch_milliseconds(instant) -%} unix_millis({{ instant }}) {%- endmacro %}
+
+{# The same the other way round. #}
+{% macro from_epoch_milliseconds(milliseconds) -%} {{ adapter.dispatch('from_epoch_milliseconds')(milliseconds) }} {%- endmacro %}
+{% macro default__from_epoch_milliseconds(milliseconds) -%} make_timestamp(({{ milliseconds }}) * 1000) {%- endmacro %}
+{% macro spark__from_epoch_milliseconds(milliseconds) -%} timestamp_millis({{ milliseconds }}) {%- endmacro %}

@@ -58,7 +58,7 @@ events_questioned as (
             ) }}
             else greatest(events.quantity, cast(1 as decimal(18, 6)))
         end as quantity,
-        events.billed_quantity as own_billed_quantity,
+        coalesce(events.billed_quantity, 0) as own_billed_quantity,
         coalesce(events.undivided_cost_amount, 0) as own_undivided_amount,
         coalesce(events.rated_cost_amount, 0) as own_rated_amount,
         coalesce(events.rate_per_quantity, rate_decks.rate_per_quantity) as own_per_quantity,

@@ -14,6 +14,12 @@ disputed_components as (
 
 ),
 
+proofs as (
+
+    select * from {{ ref('int_call_proofs_summed') }}
+
+),
+
 fct_carrier_invoice_lines as (
 
     select
@@ -34,6 +40,11 @@ fct_carrier_invoice_lines as (
             when lines.invoiced_amount < lines.rated_amount then 'undercharged'
             else 'tolerated'
         end as line_status,
+        case
+            when lines.line_type != 'usage' then null
+            when proofs.invoice_line_id is not null then 'call'
+            else 'line'
+        end as matched_grain,
         lines.quantity_unit,
         cast(lines.invoice_version as integer) as invoice_version,
         cast(lines.line_number as integer) as line_number,
@@ -48,6 +59,7 @@ fct_carrier_invoice_lines as (
         cast(lines.invoiced_amount - lines.rated_amount as decimal(18, 6)) as variance_amount,
         cast(coalesce(disputed_components.disputed_variance_amount, 0) as decimal(18, 6))
             as disputed_variance_amount,
+        cast(proofs.proven_amount as decimal(38, 12)) as call_proven_amount,
         lines.invoice_currency,
         lines.is_invoiced,
         lines.is_repeated,
@@ -57,6 +69,8 @@ fct_carrier_invoice_lines as (
     from lines
     left join disputed_components
         on lines.invoice_line_id = disputed_components.invoice_line_id
+    left join proofs
+        on lines.invoice_line_id = proofs.invoice_line_id and lines.invoice_currency = proofs.proven_currency
 
 )
 

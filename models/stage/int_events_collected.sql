@@ -1,7 +1,8 @@
 -- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A
--- file is read once: a later run reads only those with something new, and puts their records in place of what
--- is here. Only the native feed says which attempt of a call was its last, and what counts toward no
--- commitment; a record of any other is one, and does. Few feeds state the network of the destination.
+-- file is read once: a later run reads only those with something new, and puts their records in place of
+-- what is here. Only the native feed says which attempt of a call was its last, what counts toward no
+-- commitment (a record of any other is one, and does), and what the carrier calls it. Few feeds state the
+-- network of the destination.
 with
 
 records as (
@@ -10,6 +11,7 @@ records as (
         select
             feed || ':' || source_event_id as event_id,
             feed,
+            {{ 'call_id' if feed == 'native' else 'cast(null as string) as call_id' }},
             service,
             direction,
             account_id,

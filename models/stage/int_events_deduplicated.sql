@@ -20,6 +20,7 @@ events_deduplicated as (
     select
         records.event_id,
         records.feed,
+        records.call_id,
         records.service,
         records.direction,
         records.account_id,

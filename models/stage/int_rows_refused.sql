@@ -5,6 +5,7 @@
     'usage': ['int_events_collected', 'cast(vendor_amount as ' ~ exact_amount() ~ ')', 'vendor_currency'],
     'rate_decks': ['int_deck_rows_collected'] + nothing,
     'carrier_invoices': ['int_invoice_lines_collected', 'cast(invoiced_amount as ' ~ exact_amount() ~ ')', 'invoice_currency'],
+    'carrier_cdrs': ['int_cdrs_collected', 'cast(carrier_amount as ' ~ exact_amount() ~ ')', 'carrier_currency'],
     'credit_notes': ['int_credit_notes_judged', 'cast(credit_amount as ' ~ exact_amount() ~ ')', 'credit_currency'],
     'fx_rates': ['int_exchange_rates_collected'] + nothing,
 } %}

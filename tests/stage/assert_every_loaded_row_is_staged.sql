@@ -6,6 +6,7 @@
     'int_events_collected': 'count(*)',
     'int_deck_rows_collected': 'count(*)',
     'int_invoice_lines_collected': 'count(*)',
+    'int_cdrs_collected': 'count(*)',
     'int_credit_notes_collected': 'count(*)',
     'int_exchange_rates_collected': 'count(distinct record_number)',
     'stg_networks__mcc_mnc': 'count(*)',

@@ -5,6 +5,7 @@
     ('usage', 'int_events_collected'),
     ('rate_decks', 'int_deck_rows_collected'),
     ('carrier_invoices', 'int_invoice_lines_collected'),
+    ('carrier_cdrs', 'int_cdrs_collected'),
     ('credit_notes', 'int_credit_notes_judged'),
     ('fx_rates', 'int_exchange_rates_collected'),
 ] %}

@@ -11,6 +11,7 @@ events_read as (
     select
         'native' as feed,
         trim(event_id) as source_event_id,
+        trim(call_id) as call_id,
         lower(trim(service)) as service,
         lower(trim(direction)) as direction,
         trim(account_id) as account_id,
