@@ -7,6 +7,7 @@
     'carrier_invoices': ['int_invoice_lines_collected', 'cast(invoiced_amount as ' ~ exact_amount() ~ ')', 'invoice_currency'],
     'credit_notes': ['int_credit_notes_judged', 'cast(credit_amount as ' ~ exact_amount() ~ ')', 'credit_currency'],
     'fx_rates': ['int_exchange_rates_collected'] + nothing,
+    'event_participants': ['int_participants_collected'] + nothing,
 } %}
 
 with
