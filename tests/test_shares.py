@@ -23,7 +23,7 @@ ROLES = ("referrer", "reseller", "technology")
 MONTHS = (date(2026, 10, 1), date(2026, 11, 1), date(2026, 12, 1))
 COST = Fraction(1, 100)
 RATED, UNRATED = "4915112345", "3361234567"
-SHARE_MODELS = ("+int_statements_totalled", "int_share_costs_allocated", "int_terms_refused", "int_rows_refused")
+SHARE_MODELS = ("+int_statements_totalled", "+int_share_costs_allocated", "+int_terms_refused", "+int_rows_refused")
 
 
 @dataclass
@@ -129,7 +129,7 @@ def grossed(case: Case, month: date) -> dict[tuple, Fraction]:
 
 
 def reckoned(case: Case, month: date, originals: dict[str, Fraction]) -> dict[str, dict[tuple, Fraction]]:
-    """By participants: what each rule gives to each beneficiary before refunds, to eight decimals."""
+    """By participants: what each rule gives to each beneficiary before refunds, to twelve decimals."""
     rate = CURRENCIES[case.currency][1]
     members = {name_of(participants_of(case, e)): participants_of(case, e) for e in case.events if not e.refund_of}
     used, costed = Counter(), Counter()
@@ -189,16 +189,16 @@ def reckoned(case: Case, month: date, originals: dict[str, Fraction]) -> dict[st
                 if kind == "fixed_per_unit":
                     amount = used[name] * Fraction(unit) / int(rule.get("priced_per_quantity", 1))
                 elif kind == "cost_plus":
-                    amount = to_places(cost[name], 8) * (1 + Fraction(ratio))
+                    amount = cost[name] * (1 + Fraction(ratio))
                 else:
                     basis = {
                         "gross": gross, "net_of_cost": net, "remainder": left, "margin": left - gross + net,
                     }[rule.get("share_basis", "gross")]  # fmt: skip
                     if rule.get("share_basis") in ("remainder", "margin"):
                         basis = min(basis, Fraction(0)) if gross < 0 else max(basis, Fraction(0))
-                    amount = to_places(basis, 8) * Fraction(ratio)
+                    amount = basis * Fraction(ratio)
                 for beneficiary in beneficiaries:
-                    part = to_places(amount / len(beneficiaries), 8)
+                    part = to_places(amount / len(beneficiaries), 12)
                     shares[name][number, beneficiary] = part
                     given += part
             left -= given
@@ -212,7 +212,7 @@ def owed(case: Case, shares: dict[tuple, Fraction], left: Fraction, original: Fr
     keys = {key: (case.rules[key[0]]["rule_id"], key[1]) for key in shares}
     parts = largest_remainder(
         {keys[key]: share for key, share in shares.items()},
-        to_places(sum(shares.values()), case.decimals, case.mode),
+        to_places(to_places(sum(shares.values()), 8), case.decimals, case.mode),
         case.decimals,
     )
     return {key: parts[keys[key]] for key in shares}
@@ -227,11 +227,13 @@ def expected_of(case: Case) -> dict[tuple, Fraction]:
         originals = {name: amount for (name, _, is_refund), amount in gross[origin].items() if not is_refund}
         shares = reckoned(case, origin, originals)
         at_first, posted = defaultdict(Fraction), defaultdict(Fraction)
+        gross_at_first, gross_posted = defaultdict(Fraction), defaultdict(Fraction)
         for name, original in originals.items():
             if not shares[name]:
                 continue
             for key, amount in owed(case, shares[name], original, original).items():
                 at_first[key] += amount
+                gross_at_first[key] += original
             left, before = Fraction(0), defaultdict(Fraction)
             for month in MONTHS:
                 moved = [a for (n, o, _), a in gross[month].items() if (n, o) == (name, origin)]
@@ -241,6 +243,7 @@ def expected_of(case: Case) -> dict[tuple, Fraction]:
                 now = owed(case, shares[name], left, original)
                 for key, amount in now.items():
                     posted[month, key] += amount - before[key]
+                    gross_posted[month, key] += sum(moved)
                 before = now
         for (month, (number, beneficiary)), amount in posted.items():
             result[month, "share", case.rules[number]["rule_id"], beneficiary] += amount
@@ -253,12 +256,14 @@ def expected_of(case: Case) -> dict[tuple, Fraction]:
                 kind, limit = "cap", to_places(Fraction(cap), unit, case.mode) - original
             elif original >= 0 and floor is not None and original < Fraction(floor):
                 kind, limit = "floor", to_places(Fraction(floor), unit, case.mode) - original
+            # What part of the shares is left; where there is none, of the charges.
+            whole, moves = (original, posted) if original else (gross_at_first[number, beneficiary], gross_posted)
             left, before = Fraction(0), Fraction(0)
             for month in MONTHS:
                 if (month, (number, beneficiary)) not in posted:
                     continue
-                left += posted[month, (number, beneficiary)]
-                now = limit if left == original or original == 0 else to_places(limit * left / original, unit)
+                left += moves[month, (number, beneficiary)]
+                now = limit if left == whole or whole == 0 else to_places(limit * left / whole, unit)
                 if kind and now != before:
                     result[month, kind, rule["rule_id"], beneficiary] += now - before
                     earned[month, number, beneficiary] += now - before
@@ -296,6 +301,10 @@ def split_rules(dice: random.Random, seller: str) -> list[dict]:
     ]
 
 
+def some_partner(dice: random.Random) -> str:
+    return f"b{dice.randint(0, 9):02d}"
+
+
 def a_rule(seller: str, rule_id: str, beneficiary: str | None, **said: str) -> dict:
     named = {} if beneficiary is None else {"beneficiary_partner_id": beneficiary}
     return {
@@ -310,7 +319,7 @@ def cascade_rules(dice: random.Random, seller: str, decimals: int) -> tuple[list
     for number in range(dice.randint(1, 7)):
         rule_id = f"r{number}"
         role = dice.choice((None, None, *ROLES))
-        beneficiary = None if role and dice.random() < 0.6 else f"b{dice.randint(0, 9):02d}"
+        beneficiary = None if role and dice.random() < 0.6 else some_partner(dice)
         rule = a_rule(seller, rule_id, beneficiary, step=str(dice.randint(1, 5)))
         if role:
             rule["participant_role"] = role
@@ -340,11 +349,25 @@ def cascade_rules(dice: random.Random, seller: str, decimals: int) -> tuple[list
         if dice.random() < 0.3:
             rule["floor_amount"] = str(dice.randint(0, int(rule.get("cap_amount", 5))))
         if beneficiary and dice.random() < 0.3:
-            rule["guarantee_amount"] = f"{dice.randint(1, 30)}" + (f".{dice.randint(0, 99):02d}" if decimals else "")
+            rule["guarantee_amount"] = f"{dice.randint(1, 9)}" + (f".{dice.randint(0, 99):02d}" if decimals else "")
         if dice.random() < 0.2:
             rule |= {"priority": str(dice.randint(1, 3)), "is_exclusive": dice.choice(("true", ""))}
         rules.append(rule)
     return rules, tiers
+
+
+def changed(dice: random.Random, rules: list[dict], tiers: dict) -> list[dict]:
+    """The rules, some of them with a smaller ratio from November on: refunds of October go by the old one."""
+    result = []
+    for rule in rules:
+        is_plain = "share_ratio" in rule and "guarantee_amount" not in rule and rule["rule_id"] not in tiers
+        if is_plain and dice.random() < 0.3 and Fraction(rule["share_ratio"]) > Fraction(1, 1000):
+            smaller = {"share_ratio": f"0.{int(Fraction(rule['share_ratio']) * 300_000):06d}"}
+            result.append(rule | {"valid_until_date": str(MONTHS[1])})
+            result.append(rule | smaller | {"valid_from_date": str(MONTHS[1])})
+        else:
+            result.append(rule)
+    return result
 
 
 def a_case(dice: random.Random, number: int) -> Case:
@@ -355,11 +378,11 @@ def a_case(dice: random.Random, number: int) -> Case:
         rules, tiers = split_rules(dice, seller), {}
     else:
         rules, tiers = cascade_rules(dice, seller, decimals)
-    case = Case(seller, currency, dice.choice(MODES), rules, tiers=tiers)
+    case = Case(seller, currency, dice.choice(MODES), changed(dice, rules, tiers), tiers=tiers)
     for place in range(dice.randint(0, 5)):
         case.participation.append(
             {
-                "participation_id": f"{seller}-p{place}", "participant_partner_id": f"b{dice.randint(0, 9):02d}",
+                "participation_id": f"{seller}-p{place}", "participant_partner_id": some_partner(dice),
                 "participant_role": dice.choice(ROLES), "account_id": f"{seller}-{dice.randint(0, 1)}",
                 "seller_partner_id": dice.choice(("", seller)), "priority": str(dice.randint(1, 2)),
                 "is_exclusive": dice.choice(("true", "false")), "valid_from_date": "2025-01-01",
@@ -375,7 +398,7 @@ def a_case(dice: random.Random, number: int) -> Case:
                 Event(
                     f"{seller}-{len(case.events)}", month, f"{seller}-{dice.randint(0, 1)}", dice.randint(1, 9),
                     sign * Fraction(dice.randint(1, 90 * 10**places), 10**places), dice.random() < 0.8,
-                    tuple({(dice.choice(ROLES), f"b{dice.randint(0, 9):02d}") for _ in range(dice.choice((0, 0, 1, 2)))}),
+                    tuple({(dice.choice(ROLES), some_partner(dice)) for _ in range(dice.choice((0, 0, 1, 2)))}),
                 )
             )  # fmt: skip
     for event in list(case.events):
@@ -387,10 +410,9 @@ def a_case(dice: random.Random, number: int) -> Case:
             if not case.refunds_everything:
                 amounts = amounts[:1]
             for amount in amounts:
-                month = dice.choice([m for m in MONTHS if m >= event.month])
-                case.events.append(
-                    Event(f"{seller}-{len(case.events)}", month, event.account, event.quantity, -amount, True, (), event)
-                )
+                month, event_id = dice.choice([m for m in MONTHS if m >= event.month]), f"{seller}-{len(case.events)}"
+                refund = Event(event_id, month, event.account, event.quantity, -amount, refund_of=event)
+                case.events.append(refund)
     return case
 
 
@@ -443,8 +465,8 @@ def files_of(cases: list[Case]) -> tuple[Files, list[dict]]:
         rows["revenue_shares"] += case.rules
         for rule_id, tiers in case.tiers.items():
             rows["revenue_share_tiers"] += [
-                {"rule_id": rule_id, "tier_number": n, "up_to_quantity": up_to, "share_ratio": ratio, "unit_amount": unit}
-                for n, (up_to, ratio, unit) in enumerate(tiers, 1)
+                dict(zip(("rule_id", "tier_number", "up_to_quantity", "share_ratio", "unit_amount"), row, strict=True))
+                for row in ((rule_id, number, *tier) for number, tier in enumerate(tiers, 1))
             ]
         for event in case.events:
             rows["usage"].append(an_event(event, case.currency))

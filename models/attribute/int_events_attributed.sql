@@ -27,15 +27,15 @@ accounts_told_apart as (
 accounts as (
 
     select
-        accounts.account_id,
-        accounts.partner_id,
+        account_rows.account_id,
+        account_rows.partner_id,
         accounts_told_apart.account_id as share_account_id,
-        accounts.valid_from_date,
-        accounts.valid_until_date
-    from {{ ref('stg_terms__accounts') }} as accounts
+        account_rows.valid_from_date,
+        account_rows.valid_until_date
+    from {{ ref('stg_terms__accounts') }} as account_rows
     left join accounts_told_apart
-        on accounts.account_id = accounts_told_apart.account_id
-    where accounts.refusal_reason is null
+        on account_rows.account_id = accounts_told_apart.account_id
+    where account_rows.refusal_reason is null
 
 ),
 

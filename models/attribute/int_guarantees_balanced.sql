@@ -41,7 +41,8 @@ months_guaranteed as (
         rules.participant_role,
         rules.step,
         agreements.agreement_id as partner_agreement_id,
-        agreements.agreement_id || ':' || {{ month_name_of('months.period_start_date') }} as billing_period_id,
+        agreements.agreement_id || ':' || {{ month_name_of('months.period_start_date') }}
+            as billing_period_id,
         agreements.currency as charge_currency,
         {{ round_money(
             'rules.guarantee_amount', 'agreements.line_rounding_decimals', 'agreements.rounding_mode'
@@ -52,8 +53,8 @@ months_guaranteed as (
     inner join months
         on
             rules.seller_partner_id = months.partner_id
-            and months.period_start_date >= rules.valid_from_date
-            and months.period_start_date < rules.valid_until_date
+            and rules.valid_from_date <= months.period_start_date
+            and rules.valid_until_date > months.period_start_date
     inner join agreements
         on months.partner_agreement_id = agreements.agreement_id
     qualify row_number() over (
@@ -92,7 +93,7 @@ earned as (
             period_start_date,
             allocated_amount
         from {{ ref('int_share_limits_applied') }}
-    ) as shares
+    ) as shares_and_limits
     group by rule_id, seller_partner_id, service, beneficiary_partner_id, charge_currency, period_start_date
 
 ),

@@ -112,8 +112,8 @@ shares_allocated as (
         cast(sum(allocated_amount) over (partition by transaction_group_id, rule_id) as {{ exact_amount() }})
             as shared_amount,
         allocated_amount,
-        cast(
-            gross_amount - sum(allocated_amount) over (partition by transaction_group_id) as {{ exact_amount() }}
+        gross_amount - cast(
+            sum(allocated_amount) over (partition by transaction_group_id) as {{ exact_amount() }}
         ) as kept_amount,
         balance_amount,
         origin_period_date,

@@ -1,6 +1,6 @@
--- One row per transaction group, share rule and beneficiary: what the rule gives of the group's charges before
--- any refund, to eight decimals, and of what. Steps come one after the other: what a step gives is not left
--- for the next ones that ask for what is left.
+-- One row per transaction group, share rule and beneficiary: what the rule gives of the group's charges
+-- before any refund, to twelve decimals, and of what. Steps come one after the other: what a step gives is
+-- not left for the next ones that ask for what is left.
 with
 
 transaction_groups as (
@@ -92,7 +92,7 @@ rules_applied as (
 
 ),
 
--- The tier is that of all that the rule covers in the month; a rule with several beneficiaries covers it once.
+-- The tier is that of all that the rule covers in the month, once however many share in it.
 quantities_covered as (
 
     select
@@ -169,63 +169,71 @@ left_before_step_1 as (
             cast(
                 case
                     when prices_found.share_kind = 'fixed_per_unit' then null
-                    when prices_found.share_kind = 'cost_plus' then groups.cost_amount
-                    when prices_found.share_basis = 'gross' then groups.original_amount
-                    when prices_found.share_basis = 'net_of_cost' then groups.net_amount
+                    when prices_found.share_kind = 'cost_plus' then left_before.cost_amount
+                    when prices_found.share_basis = 'gross' then left_before.original_amount
+                    when prices_found.share_basis = 'net_of_cost' then left_before.net_amount
                     when prices_found.share_basis = 'remainder'
-                        then {{ not_beyond_zero('groups.left_amount', 'groups.original_amount') }}
+                        then {{ not_beyond_zero('left_before.left_amount', 'left_before.original_amount') }}
                     when prices_found.share_basis = 'margin'
                         then {{ not_beyond_zero(
-                            'groups.left_amount - groups.original_amount + groups.net_amount',
-                            'groups.original_amount'
+                            'left_before.left_amount - left_before.original_amount + left_before.net_amount',
+                            'left_before.original_amount'
                         ) }}
-                end as decimal(38, 8)
+                end as {{ exact_amount() }}
             ) as basis_amount
         from prices_found
-        inner join left_before_step_{{ step }} as groups
-            on prices_found.transaction_group_id = groups.transaction_group_id
+        inner join left_before_step_{{ step }} as left_before
+            on prices_found.transaction_group_id = left_before.transaction_group_id
         where prices_found.step = {{ step }}
 
     ),
 
-    -- Multiplied before it is divided: whole 10^-16, by the number of beneficiaries and of units.
+    -- Multiplied before it is divided: whole 10^-18, by the number of beneficiaries and of units.
     shares_of_step_{{ step }} as (
 
         select
             *,
-            {{ price_rounded(
-                'dividend_units', 'beneficiary_count * coalesce(priced_per_quantity, 1)', 8, "'half_up'"
+            {{ round_units(
+                'dividend_units',
+                'cast(beneficiary_count * priced_per_quantity as ' ~ wide_integer() ~ ') * 1000000', 12, "'half_up'",
+                'coalesce(basis_amount, 1)'
             ) }} as exact_amount
         from (
             select
                 *,
                 case share_kind
-                    when 'ratio' then {{ price_units('basis_amount') }} * {{ price_units('ratio_applied') }}
-                    when 'cost_plus' then {{ price_units('basis_amount') }} * {{ price_units('1 + ratio_applied') }}
-                    else {{ price_units('used_quantity') }} * {{ price_units('unit_applied') }}
+                    when 'ratio' then {{ to_units('basis_amount') }} * {{ factor_units('ratio_applied', 6) }}
+                    when 'cost_plus'
+                        then {{ to_units('basis_amount') }} * {{ factor_units('1 + ratio_applied', 6) }}
+                    else {{ factor_units('used_quantity', 6) }} * {{ factor_units('unit_applied', 8) }} * 10000
                 end as dividend_units
             from bases_of_step_{{ step }}
         ) as dividends
 
     ),
 
-    left_before_step_{{ step + 1 }} as (
+    given_in_step_{{ step }} as (
 
         select
-            groups.transaction_group_id,
-            groups.original_amount,
-            groups.net_amount,
-            groups.cost_amount,
-            cast(groups.left_amount - coalesce(given.exact_amount, 0) as {{ exact_amount() }}) as left_amount
-        from left_before_step_{{ step }} as groups
-        left join (
-            select
-                transaction_group_id,
-                sum(exact_amount) as exact_amount
-            from shares_of_step_{{ step }}
-            group by transaction_group_id
-        ) as given
-            on groups.transaction_group_id = given.transaction_group_id
+            transaction_group_id,
+            sum(exact_amount) as exact_amount
+        from shares_of_step_{{ step }}
+        group by transaction_group_id
+
+    ),
+
+    left_before_step_{{ loop.index + 1 }} as (
+
+        select
+            left_before.transaction_group_id,
+            left_before.original_amount,
+            left_before.net_amount,
+            left_before.cost_amount,
+            cast(left_before.left_amount - coalesce(given.exact_amount, 0) as {{ exact_amount() }})
+                as left_amount
+        from left_before_step_{{ step }} as left_before
+        left join given_in_step_{{ step }} as given
+            on left_before.transaction_group_id = given.transaction_group_id
 
     ),
 {% endfor %}

@@ -136,7 +136,10 @@ groups_rounded as (
 
     select
         *,
-        {{ round_money('given_amount', 'line_rounding_decimals', 'rounding_mode') }} as rounded_amount
+        -- Thirds of twelve decimals do not add up to the whole; their sum to eight decimals does.
+        {{ round_money(
+            round_money('given_amount', 8, "'half_up'"), 'line_rounding_decimals', 'rounding_mode'
+        ) }} as rounded_amount
     from groups_summed
 
 ),
@@ -144,8 +147,8 @@ groups_rounded as (
 parts_rounded as (
 
     {{ round_parts(
-        source='groups_rounded', part='exact_amount', total='rounded_amount', group_by='origin_group_id, reading_key',
-        tie_break='rule_id, beneficiary_partner_id, share_row_id', decimals='line_rounding_decimals',
+        source='groups_rounded', part='exact_amount', total='rounded_amount',
+        group_by='origin_group_id, reading_key', tie_break='rule_id, beneficiary_partner_id, share_row_id', decimals='line_rounding_decimals',
         into='owed_amount'
     ) }}
 
@@ -187,18 +190,27 @@ shares_rounded as (
         parts_rounded.rounding_mode,
         parts_rounded.line_rounding_decimals,
         parts_rounded.gross_amount,
-        case when parts_rounded.transaction_group_id = parts_rounded.origin_group_id then parts_rounded.basis_amount end
-            as basis_amount,
+        case
+            when parts_rounded.transaction_group_id = parts_rounded.origin_group_id
+                then parts_rounded.basis_amount
+        end as basis_amount,
         parts_rounded.owed_amount - coalesce(
             lag(parts_rounded.owed_amount) over (
                 partition by
-                    parts_rounded.origin_group_id, parts_rounded.share_row_id, parts_rounded.beneficiary_partner_id
+                    parts_rounded.origin_group_id, parts_rounded.share_row_id,
+                    parts_rounded.beneficiary_partner_id
                 order by parts_rounded.period_start_date, parts_rounded.transaction_group_id
             ), 0
         ) as allocated_amount,
-        -- Once for each share, in the month of the charges.
-        case when parts_rounded.transaction_group_id = parts_rounded.origin_group_id then originals_owed.owed_amount end
-            as original_amount,
+        -- Before refunds: once for each share, in the month of the charges.
+        case
+            when parts_rounded.transaction_group_id = parts_rounded.origin_group_id
+                then parts_rounded.original_amount
+        end as original_gross_amount,
+        case
+            when parts_rounded.transaction_group_id = parts_rounded.origin_group_id
+                then originals_owed.owed_amount
+        end as original_amount,
         parts_rounded.origin_period_date,
         parts_rounded.period_start_date
     from parts_rounded

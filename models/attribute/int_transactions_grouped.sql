@@ -31,8 +31,8 @@ charges as (
     -- A fee that no usage stands behind is nobody's share of a service.
     where not is_without_usage
     group by
-        partner_agreement_id, plan_id, service, billing_period_id, pricing_model, charge_currency, rounding_mode,
-        line_rounding_decimals, period_start_date
+        partner_agreement_id, plan_id, service, billing_period_id, pricing_model, charge_currency,
+        rounding_mode, line_rounding_decimals, period_start_date
 
 ),
 
@@ -83,8 +83,8 @@ usage_of_plans as (
         cast(sum(coalesce(cost_amount, 0)) as {{ exact_amount() }}) as cost_amount
     from usage_by_transaction
     group by
-        seller_partner_id, partner_agreement_id, plan_id, service, participants, origin_agreement_id, is_refund,
-        origin_period_date, period_start_date
+        seller_partner_id, partner_agreement_id, plan_id, service, participants, origin_agreement_id,
+        is_refund, origin_period_date, period_start_date
 
 ),
 
@@ -192,8 +192,8 @@ services_rounded as (
 parts_rounded as (
 
     {{ round_parts(
-        source='services_rounded', part='exact_amount', total='rounded_amount', group_by='billing_period_id, service',
-        tie_break='transaction_group_id, is_refund', decimals='line_rounding_decimals', into='gross_amount'
+        source='services_rounded', part='exact_amount', total='rounded_amount',
+        group_by='billing_period_id, service', tie_break='transaction_group_id, is_refund', decimals='line_rounding_decimals', into='gross_amount'
     ) }}
 
 ),
@@ -224,9 +224,9 @@ transactions_grouped as (
         period_start_date
     from parts_rounded
     group by
-        transaction_group_id, billing_period_id, seller_partner_id, partner_agreement_id, service, participants,
-        origin_agreement_id, charge_currency, rounding_mode, line_rounding_decimals, origin_period_date,
-        period_start_date
+        transaction_group_id, billing_period_id, seller_partner_id, partner_agreement_id, service,
+        participants, origin_agreement_id, charge_currency, rounding_mode, line_rounding_decimals,
+        origin_period_date, period_start_date
 
 )
 

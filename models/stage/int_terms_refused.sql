@@ -144,6 +144,13 @@ known_carrier_agreements as (
 
 ),
 
+known_share_rules as (
+
+    select rule_id from revenue_shares
+    where rule_id is not null
+
+),
+
 known_plans as (
 
     select plan_id from plans
@@ -329,7 +336,7 @@ references_missing as (
         coalesce(rule_id, '?') || ' tier ' || coalesce(cast(tier_number as string), '?') as term_id,
         'rule_unknown' as refusal_reason
     from revenue_share_tiers
-    where rule_id not in (select revenue_shares.rule_id from revenue_shares where revenue_shares.rule_id is not null)
+    where rule_id not in (select known_share_rules.rule_id from known_share_rules)
     union all
     select
         'participation_rules' as terms_table,

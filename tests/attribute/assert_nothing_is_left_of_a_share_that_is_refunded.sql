@@ -1,5 +1,5 @@
--- Fails if refunds have taken back all charges of a transaction group, and some of its shares are still owed, or
--- more than they were is taken back: a partner would keep money that the customer has again.
+-- Fails if refunds have taken back all charges of a transaction group, and some of its shares are still owed,
+-- or more than they were is taken back: a partner would keep money that the customer has again.
 {{ config(meta={'dagster': {'ref': {'name': 'int_shares_rounded', 'package': 'tollgate'}}}) }}
 with
 

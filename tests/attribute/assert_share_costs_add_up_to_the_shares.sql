@@ -8,14 +8,14 @@ shares_summed as (
     select
         share_currency,
         sum(allocated_amount) as allocated_amount
-    from {{ ref('int_shares_allocated') }} as shares
+    from {{ ref('int_shares_allocated') }} as allocations
     where
         exists (
             select 1 from {{ ref('int_revenue_allocated') }} as revenue
             where
-                shares.partner_agreement_id = revenue.partner_agreement_id
-                and shares.service = revenue.service
-                and shares.period_start_date = revenue.period_start_date
+                allocations.partner_agreement_id = revenue.partner_agreement_id
+                and allocations.service = revenue.service
+                and allocations.period_start_date = revenue.period_start_date
         )
     group by share_currency
 

@@ -1,5 +1,5 @@
--- Fails if the parts of a rule's beneficiaries do not add up to what the rule shares, the shares of a group and
--- what the seller keeps not to its charges, or ratios give more than was earned: a cent would be owed to
+-- Fails if the parts of a rule's beneficiaries do not add up to what the rule shares, the shares of a group
+-- and what the seller keeps not to its charges, or ratios give more than was earned: a cent would be owed to
 -- nobody, or twice.
 {{ config(meta={'dagster': {'ref': {'name': 'int_shares_allocated', 'package': 'tollgate'}}}) }}
 with

@@ -1,5 +1,5 @@
--- Fails if the transaction groups of a service and month do not add up to its charges, rounded once, whose usage
--- they are: what lies in no group is never shared, what lies in two is shared twice.
+-- Fails if the transaction groups of a service and month do not add up to its charges, rounded once: what
+-- lies in no group is never shared, what lies in two is shared twice.
 {{ config(meta={'dagster': {'ref': {'name': 'int_transactions_grouped', 'package': 'tollgate'}}}) }}
 with
 

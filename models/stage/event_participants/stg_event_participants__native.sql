@@ -7,6 +7,13 @@ known_partners as (
 
 ),
 
+known_feeds as (
+
+    select feed from {{ ref('stg_ingest__feeds') }}
+    where kind = 'usage'
+
+),
+
 participants_read as (
 
     select
@@ -39,7 +46,7 @@ select
     case
         when event_id is null or participant_partner_id is null or participant_role is null
             then 'key_missing'
-        when event_feed not in ('{{ var('feeds')['usage'] | join("', '") }}') then 'event_feed_unknown'
+        when event_feed not in (select known_feeds.feed from known_feeds) then 'event_feed_unknown'
         when not ({{ is_role('participant_role') }}) then 'participant_role_unreadable'
         when participant_partner_id not in (select known_partners.party_id from known_partners)
             then 'participant_unknown'

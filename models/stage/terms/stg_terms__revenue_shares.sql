@@ -86,7 +86,7 @@ days_started as (
     select distinct
         seller_partner_id,
         service,
-        valid_from_date as day
+        valid_from_date as first_date
     from shares_identified
 
 ),
@@ -96,21 +96,21 @@ last_priorities as (
     select distinct
         days_started.seller_partner_id,
         days_started.service,
-        days_started.day,
+        days_started.first_date,
         shares_identified.priority as last_priority
     from days_started
     inner join shares_identified
         on
             days_started.seller_partner_id = shares_identified.seller_partner_id
             and days_started.service = shares_identified.service
-            and days_started.day >= shares_identified.valid_from_date
-            and days_started.day < shares_identified.valid_until_date
+            and days_started.first_date >= shares_identified.valid_from_date
+            and days_started.first_date < shares_identified.valid_until_date
     where shares_identified.is_exclusive
     union all
     select
         seller_partner_id,
         service,
-        day,
+        first_date,
         cast(null as integer) as last_priority
     from days_started
 
@@ -121,11 +121,17 @@ rows_together as (
     select
         last_priorities.seller_partner_id,
         last_priorities.service,
-        last_priorities.day,
+        last_priorities.first_date,
         coalesce(last_priorities.last_priority, -1) as last_priority,
         shares_identified.step,
-        shares_identified.share_basis,
-        shares_identified.millionths,
+        case
+            when shares_identified.share_basis in ('gross', 'net_of_cost') then shares_identified.millionths
+            else 0
+        end as of_whole,
+        case
+            when shares_identified.share_basis in ('remainder', 'margin') then shares_identified.millionths
+            else 0
+        end as of_rest,
         shares_identified.share_row_id,
         shares_identified.valid_from_date
     from last_priorities
@@ -133,8 +139,8 @@ rows_together as (
         on
             last_priorities.seller_partner_id = shares_identified.seller_partner_id
             and last_priorities.service = shares_identified.service
-            and last_priorities.day >= shares_identified.valid_from_date
-            and last_priorities.day < shares_identified.valid_until_date
+            and last_priorities.first_date >= shares_identified.valid_from_date
+            and last_priorities.first_date < shares_identified.valid_until_date
             and (
                 (
                     not coalesce(shares_identified.is_exclusive, false)
@@ -143,7 +149,7 @@ rows_together as (
                         or shares_identified.priority < last_priorities.last_priority
                     )
                 )
-                or shares_identified.priority = last_priorities.last_priority
+                or last_priorities.last_priority = shares_identified.priority
             )
 
 ),
@@ -153,20 +159,18 @@ rows_together as (
 steps_summed as (
 
     select
+        {% for step in share_steps() %}
+            cast(sum(case when step = {{ step }} then of_whole else 0 end) as {{ wide_integer() }})
+                as of_whole_{{ step }},
+            cast(sum(case when step = {{ step }} then of_rest else 0 end) as {{ wide_integer() }})
+                as of_rest_{{ step }},
+        {% endfor %}
         seller_partner_id,
         service,
-        day,
-        last_priority,
-        {% for step in share_steps() %}
-            cast(sum(
-                case when step = {{ step }} and share_basis in ('gross', 'net_of_cost') then millionths else 0 end
-            ) as {{ wide_integer() }}) as of_whole_{{ step }},
-            cast(sum(
-                case when step = {{ step }} and share_basis in ('remainder', 'margin') then millionths else 0 end
-            ) as {{ wide_integer() }}) as of_rest_{{ step }}{{ ',' if not loop.last }}
-        {% endfor %}
+        first_date,
+        last_priority
     from rows_together
-    group by seller_partner_id, service, day, last_priority
+    group by seller_partner_id, service, first_date, last_priority
 
 ),
 
@@ -191,11 +195,15 @@ rows_in_excess as (
         on
             rows_together.seller_partner_id = sums.seller_partner_id
             and rows_together.service = sums.service
-            and rows_together.day = sums.day
+            and rows_together.first_date = sums.first_date
             and rows_together.last_priority = sums.last_priority
     where
-        rows_together.day = rows_together.valid_from_date
-        and least({% for step in share_steps() %}sums.left_{{ step }}{{ ', ' if not loop.last }}{% endfor %}) < 0
+        rows_together.first_date = rows_together.valid_from_date
+        and (
+            {% for step in share_steps() %}
+                sums.left_{{ step }} < 0 {{ 'or' if not loop.last }}
+            {% endfor %}
+        )
 
 ),
 
