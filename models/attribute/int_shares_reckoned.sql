@@ -205,7 +205,8 @@ left_before_step_1 as (
                     when 'ratio' then {{ to_units('basis_amount') }} * {{ factor_units('ratio_applied', 6) }}
                     when 'cost_plus'
                         then {{ to_units('basis_amount') }} * {{ factor_units('1 + ratio_applied', 6) }}
-                    else {{ factor_units('used_quantity', 6) }} * {{ factor_units('unit_applied', 8) }} * 10000
+                    else
+                        {{ factor_units('used_quantity', 6) }} * {{ factor_units('unit_applied', 8) }} * 10000
                 end as dividend_units
             from bases_of_step_{{ step }}
         ) as dividends

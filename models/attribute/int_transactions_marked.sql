@@ -25,6 +25,18 @@ refunds as (
 
 ),
 
+-- Looked for among all events: these are millions, refunds are few.
+events_refunded as (
+
+    select
+        event_id,
+        account_id,
+        started_at
+    from {{ ref('int_events_rated') }}
+    where event_id in (select refunds.refunded_event_id from refunds)
+
+),
+
 accounts as (
 
     select * from {{ ref('stg_terms__accounts') }}
@@ -58,7 +70,7 @@ refunds_traced as (
     from refunds
     left join refunds as refunds_themselves
         on refunds.refunded_event_id = refunds_themselves.event_id
-    left join {{ ref('int_events_rated') }} as events
+    left join events_refunded as events
         on refunds.refunded_event_id = events.event_id
     left join accounts
         on

@@ -142,14 +142,12 @@ rows_together as (
             and last_priorities.first_date >= shares_identified.valid_from_date
             and last_priorities.first_date < shares_identified.valid_until_date
             and (
-                (
+                coalesce(last_priorities.last_priority, -1) = shares_identified.priority
+                or (
                     not coalesce(shares_identified.is_exclusive, false)
-                    and (
-                        last_priorities.last_priority is null
-                        or shares_identified.priority < last_priorities.last_priority
-                    )
+                    and coalesce(last_priorities.last_priority, shares_identified.priority + 1)
+                    > shares_identified.priority
                 )
-                or last_priorities.last_priority = shares_identified.priority
             )
 
 ),
