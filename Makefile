@@ -21,7 +21,7 @@ ui: setup
 	@$(IN_VENV) tollgate ui
 
 test: setup lint
-	@$(IN_VENV) pytest
+	@$(IN_VENV) pytest --numprocesses auto --dist loadfile
 
 conformance: setup
 	@PYTHONPATH=tests $(IN_VENV) python -m conformance.harness $(CASES)

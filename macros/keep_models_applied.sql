@@ -1,9 +1,9 @@
-{# After dbt has built models: the SQL of those that rate stays beside what it made, so that `tollgate explain` rates one event again by the
-   very SQL that rated it, without dbt and whatever the project has become since. #}
+{# After dbt has built models: the SQL of those that compute stays beside what it made, so that an event is rated again, a bridge walked again
+   and a statement totalled again by the very SQL that did it, without dbt and whatever the project has become since. #}
 {% macro keep_models_applied(results) -%}
     {%- set relations = [] -%}
     {%- set rows = [] -%}
-    {%- for result in results if result.node.resource_type == 'model' and result.node.schema == 'rate' and result.status == 'success' -%}
+    {%- for result in results if result.node.resource_type == 'model' and result.node.schema in ('rate', 'attribute', 'reconcile') and result.status == 'success' -%}
         {%- do relations.append(dbt.string_literal(result.node.relation_name)) -%}
         {%- do rows.append(
             '(' ~ relations[-1] ~ ', ' ~ dbt.string_literal(dbt.escape_single_quotes(result.node.compiled_code)) ~ ')'

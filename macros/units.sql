@@ -24,6 +24,16 @@
     end
 {%- endmacro %}
 
+{# How many of the counted unit one `unit` is. #}
+{% macro counted_per_unit(unit) -%}
+    case {{ unit }}
+        {% for multiple, (count, _) in multiples_of_units().items() -%}
+        when '{{ multiple }}' then {{ count }}
+        {% endfor -%}
+        else 1
+    end
+{%- endmacro %}
+
 {% macro is_multiple_of_unit(unit) -%} {{ unit }} in ('{{ multiples_of_units() | join("', '") }}') {%- endmacro %}
 
 {# A quantity in `unit` as one of the counted unit, of the given type; null where it is none or too large. `value` is the quantity as that
@@ -33,11 +43,7 @@
         when {{ is_multiple_of_unit(unit) }}
             then case
                 when abs({{ exact }}) < 1000000000000
-                    then try_cast({{ exact }} * case {{ unit }}
-                        {% for multiple, (count, _) in multiples_of_units().items() -%}
-                        when '{{ multiple }}' then {{ count }}
-                        {% endfor -%}
-                        end as {{ type }})
+                    then try_cast({{ exact }} * {{ counted_per_unit(unit) }} as {{ type }})
             end
         else {{ value }}
     end

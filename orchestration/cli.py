@@ -11,9 +11,9 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,6 +29,8 @@ PROCESS_TAG = "tollgate/process"
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from orchestration import packs
 
 # A pipe has no width: wide enough that no amount is cut.
 console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
@@ -159,7 +161,7 @@ def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit
     if carrier is not None:
         with _reading(home) as warehouse:
             _check_carrier(warehouse, carrier)
-    first_day = datetime.strptime(month, "%Y-%m").date() if month else None
+    first_day = _first_day(month)
     # Who is told to end takes its copy of the warehouse along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -186,13 +188,17 @@ def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit
 
 
 @main.command()
-@click.argument("event")
+@click.argument("subject", nargs=-1, required=True, metavar="EVENT|INVOICE_LINE")
+@click.option("--as", "kind", type=click.Choice(["event", "line"]), help="Which of the two, where both are named so.")
 @click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON.")
 @click.option("--mask", is_flag=True, help="Hide the last four digits of numbers.")
-def explain(event: str, wants_json: bool, mask: bool) -> None:
-    """Say why EVENT costs what it costs: every figure, down to deck, row, agreement and terms.
+def explain(subject: tuple[str, ...], kind: str | None, wants_json: bool, mask: bool) -> None:
+    """Say why an event costs what it costs, or why an invoice line is not what we expected: every figure, down to deck,
+    row, agreement and terms.
 
-    EVENT is an id as in rate.int_events_rated (native:ev-1), or the source's own key alone (ev-1).
+    An event is named by its id as in rate.int_events_rated (native:ev-1), or by the source's own key alone (ev-1). A
+    line is named by its id as in fct_carrier_invoice_lines (carrier:invoice:7), by invoice and number alone
+    (invoice:7), or as carrier, invoice and number (carrier invoice 7).
     """
     from orchestration import explain
 
@@ -200,7 +206,7 @@ def explain(event: str, wants_json: bool, mask: bool) -> None:
     _check_warehouse(home)
     with _alone(home, is_reading=True):
         try:
-            explanation = explain.explain_event(home.warehouse, event, mask)
+            explanation = explain.explain(home.warehouse, " ".join(subject), mask, kind)
         except explain.NotExplained as reason:
             _stop(str(reason))
     if wants_json:
@@ -209,6 +215,59 @@ def explain(event: str, wants_json: bool, mask: bool) -> None:
         explain.print_explanation(explanation, console)
     if explanation.defects:
         raise SystemExit(1)
+
+
+@main.command("dispute-pack")
+@click.argument("dispute", required=False)
+@click.option("--carrier", help="All that is open in dispute with this carrier.")
+@click.option("--period", callback=_month, help="Only disputes of this month, YYYY-MM.")
+@click.option("--events", type=click.IntRange(min=1), help="Events to show of each line.  [default: all]")
+@click.option("--sender", help="Your company's name, for the letter.")
+@click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: packs/ in the home]")
+def dispute_pack(
+    dispute: str | None,
+    carrier: str | None,
+    period: str | None,
+    events: int | None,
+    sender: str | None,
+    into: Path | None,
+) -> None:
+    """Write what one sends to a carrier: letter, clause, deadline, lines, bridges, days, events.
+
+    DISPUTE is an id as in fct_disputes. The tables are Parquet, CSV and a workbook; recompute.sql adds the disputed
+    amount up from them with DuckDB alone.
+    """
+    from orchestration import packs
+    from orchestration.packs import dispute as disputes
+
+    if (dispute is None) == (carrier is None):
+        _stop("name a dispute, or a carrier with --carrier")
+
+    def gather(connection: duckdb.DuckDBPyConnection) -> tuple["packs.Pack", str]:
+        chosen = disputes.choose(connection, dispute, carrier, _first_day(period))
+        return disputes.gather(connection, chosen, events, sender), packs.folder_name(dispute or carrier, period)
+
+    _pack("disputes", gather, into)
+
+
+@main.command()
+@click.option("--partner", required=True, help="Whose statement.")
+@click.option("--period", callback=_month, help="Of which month, YYYY-MM.  [default: the latest settled one]")
+@click.option("--sender", help="Your company's name, for the page.")
+@click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: packs/ in the home]")
+def statement(partner: str, period: str | None, sender: str | None, into: Path | None) -> None:
+    """Write a partner's statement: lines, charges, tax, shares, totals, and the SQL that adds them up again.
+
+    Nothing of any other party is in it, but the names of those who get a share under the partner's own rules.
+    """
+    from orchestration import packs
+    from orchestration.packs import statement as statements
+
+    def gather(connection: duckdb.DuckDBPyConnection) -> tuple["packs.Pack", str]:
+        month = statements.choose_month(connection, partner, _first_day(period))
+        return statements.gather(connection, partner, month, sender), packs.folder_name(partner, f"{month:%Y-%m}")
+
+    _pack("statements", gather, into)
 
 
 @main.command()
@@ -266,6 +325,35 @@ def quarantine(feed_name: str | None, limit: int, replay: bool) -> None:
         f"{summary.counted(loaded, 'record')} moved to {its_table}; {summary.stay(left)} in quarantine{settle}",
         highlight=False,
     )
+
+
+def _first_day(month: str | None) -> date | None:
+    return datetime.strptime(month, "%Y-%m").date() if month else None
+
+
+def _pack(
+    kind: str, gather: "Callable[[duckdb.DuckDBPyConnection], tuple[packs.Pack, str]]", into: Path | None
+) -> None:
+    """Write a pack of what `gather` finds, and say where it is and what it comes to."""
+    from orchestration import packs
+    from orchestration.figures import plain
+
+    home = settings.home()
+    _check_warehouse(home)
+    with _alone(home, is_reading=True):
+        try:
+            with packs.sources(home) as connection:
+                pack, name = gather(connection)
+                packed = packs.write(connection, home, pack, into or home.packs / kind / name)
+        except packs.NoPack as reason:
+            _stop(str(reason))
+        except packs.Contradiction as reason:
+            _fail(str(reason))
+    for total in packed.totals:
+        amount = f"{plain(total['recomputed_amount'])} {total['currency']}"
+        console.print(f"{total['id']}: {amount}, recomputed from the pack", highlight=False, soft_wrap=True)
+    rows = ", ".join(f"{count:,} {name}" for name, count in packed.rows.items())
+    console.print(f"{packed.folder}: {pack.page}, {rows}", highlight=False, soft_wrap=True)
 
 
 def _run_job(home: settings.Home, name: str) -> None:

@@ -10,23 +10,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from orchestration import pages
 
 if TYPE_CHECKING:
     from orchestration.gate import GateResult, Outcome
 
-TEMPLATES = Path(__file__).parent / "templates"
-
 
 def write_page(result: "GateResult", file: Path) -> Path:
     """Write the page of a gate's result to `file`, replacing an earlier one; returns `file`."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # sample rows hold what carriers and customers wrote
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages.environment()
     environment.filters.update(money=money_text, count=count_text)
     environment.tests["number"] = lambda value: re.fullmatch(r"-?\d+(\.\d+)?", value or "") is not None
     page = environment.get_template("gate.html.j2").render(

@@ -42,6 +42,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def packs(self) -> Path:
+        """What goes to others: `disputes/` to carriers, `statements/` to partners. A folder each."""
+        return self.root / "packs"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's instance: run history, schedules, sensors."""
         return self.root / "dagster"

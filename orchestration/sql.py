@@ -1,10 +1,12 @@
 """SQL from Python: what every module that talks to DuckDB needs and none should write again.
 
-Belongs here: quoting, and all-or-nothing. Does not belong here: opening a connection (`resources.py`), any query.
+Belongs here: quoting, rows by name, and all-or-nothing. Does not belong here: opening a connection (`resources.py`),
+any query.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 
@@ -29,3 +31,10 @@ def quote_text(value: object) -> str:
 def quote_name(value: str) -> str:
     """An identifier."""
     return '"' + value.replace('"', '""') + '"'
+
+
+def fetch_rows(connection: duckdb.DuckDBPyConnection, query: str, **values: Any) -> list[dict[str, Any]]:
+    """What a query gives, each row by the names of its columns."""
+    found = connection.execute(query, values or None)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

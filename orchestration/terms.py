@@ -23,6 +23,7 @@ OPTIONAL_FILES = {
 }
 """A folder without one of them is handed on with an empty one: nothing of its kind is agreed."""
 OPTIONAL_COLUMNS = {
+    "agreements.csv": {"total_rounding_decimals"},
     "plan_tiers.csv": {"block_quantity", "rate_ratio"},
     "revenue_shares.csv": {
         *("participant_role", "share_kind", "share_basis", "step", "priority", "is_exclusive"),

@@ -74,7 +74,11 @@ class Score:
 def evaluate(folder: Path, chosen: list[tuple[str, ...]], seed: int, calls: int, month: str, score: Score) -> None:
     """Writes the carriers below `folder`, runs the models up to the bridge, and adds what they found to the score."""
     carriers = write_carriers(folder, chosen, seed, calls, Month.parse(month))
-    warehouse = run_models(folder)
+    judge(carriers, run_models(folder, "+int_variances_bridged", "+int_policies_scored"), f"seed {seed}", score)
+
+
+def judge(carriers: list[Carrier], warehouse: Path, name: str, score: Score) -> None:
+    """Adds what the models found of these carriers to the score; `name` tells several months apart."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         components = connection.execute(
             """select invoice_lines.carrier_id, invoice_lines.invoice_number, invoice_lines.line_number,
@@ -91,10 +95,9 @@ def evaluate(folder: Path, chosen: list[tuple[str, ...]], seed: int, calls: int,
         causes[cause] = causes.get(cause, Decimal(0)) + amount.normalize()
     for carrier in carriers:
         for key, told in _truth(carrier).items():
-            name = f"seed {seed} {'+'.join(carrier.kinds) or 'none'} {key}"
-            score.add(name, told, found.pop(key, {}))
+            score.add(f"{name} {'+'.join(carrier.kinds) or 'none'} {key}", told, found.pop(key, {}))
     for key, causes in found.items():
-        score.add(f"seed {seed} {key}", {}, causes)
+        score.add(f"{name} {key}", {}, causes)
 
 
 def _truth(carrier: Carrier) -> dict[tuple, dict[str, Decimal]]:
@@ -107,8 +110,8 @@ def _truth(carrier: Carrier) -> dict[tuple, dict[str, Decimal]]:
     return told
 
 
-def run_models(folder: Path) -> Path:
-    """Loads `landing/` under the terms of `terms/` and builds all that the bridge reads; returns the warehouse."""
+def run_models(folder: Path, *selected: str) -> Path:
+    """Loads `landing/` under the terms of `terms/` and builds what is selected; returns the warehouse."""
     warehouse = folder / "tollgate.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
         file_ledger.prepare(connection)
@@ -123,7 +126,7 @@ def run_models(folder: Path) -> Path:
             dbt(
                 folder,
                 "build",
-                *("--select", "+int_variances_bridged", "+int_policies_scored"),
+                *("--select", *selected),
                 *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
             )
         )

@@ -4,6 +4,8 @@ Belongs here: fixtures that are dear and that nobody changes, and `check`. Does 
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import feeds, file_ledger, ledger, loading
+from orchestration import feeds, file_ledger, ledger, loading, publish
 from orchestration.dbt_run import dbt
+from orchestration.settings import Home
+from simulation.evaluate import run_models
+from simulation.mistakes import KINDS, Carrier, write_carriers
+from simulation.terms import Month
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_FILES = PROJECT.parent / "shared" / "data"
@@ -20,6 +26,13 @@ REAL_FILES = PROJECT.parent / "shared" / "data"
 
 needs_real_files = pytest.mark.skipif(not REAL_FILES.is_dir(), reason=f"the vendors' files are not in {REAL_FILES}")
 
+
+DEMO_EVENTS = 12_000
+PAIRS = [
+    ("increments", "clock"), ("increments", "rounding"), ("increments", "old_deck"), ("clock", "rounding"),
+    ("late_period", "increments"), ("dial_code", "increments"), ("unanswered", "old_deck"), ("slip", "unanswered"),
+    ("left_out_day", "increments"), ("nameless", "increments"), ("duplicate", "old_deck"), ("omitted", "tax"),
+]  # fmt: skip
 
 # What a test drops is whole; only the test of the watch itself waits for a file to be quiet.
 os.environ["TOLLGATE_QUIET_SECONDS"] = "0"
@@ -102,6 +115,49 @@ def staged(dbt_project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[P
         return warehouse
 
     return stage
+
+
+def tollgate(
+    home: Path, *arguments: str, terms: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLGATE_", "DAGSTER_"))}
+    environment |= {"TOLLGATE_HOME": str(home)} | ({"TOLLGATE_TERMS": str(terms)} if terms else {}) | variables
+    command = [str(Path(sys.executable).parent / "tollgate"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home.parent, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A home with a settled demo month, and what the run said. Read only: a test that changes it works on a copy."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    run = tollgate(home, "run", "--events", str(DEMO_EVENTS))
+    assert run.returncode == 0, run.stdout + run.stderr
+    return home, run
+
+
+@dataclass(frozen=True)
+class Mistaken:
+    """Carriers that make every kind of mistake, alone and in pairs, and a home with what the models found of them.
+
+    Published without a gate, which so many mistakes would not pass.
+    """
+
+    carriers: list[Carrier]
+    home: Home
+
+
+@pytest.fixture(scope="session")
+def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Mistaken:
+    folder = tmp_path_factory.mktemp("mistaken")
+    home = Home(folder / "home")
+    chosen = [(), (), (), *((kind,) for kind in KINDS), *PAIRS]
+    carriers = write_carriers(folder, chosen, 1, 400, Month.parse("2026-10"))
+    warehouse = run_models(folder, "+path:models/settle")
+    home.warehouse.parent.mkdir(parents=True)
+    warehouse.rename(home.warehouse)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        publish.publish(connection, home.published)
+    return Mistaken(carriers, home)
 
 
 def check(offenders: Iterable[str], rule: str) -> None:

@@ -2,15 +2,14 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
+from conftest import DEMO_EVENTS, tollgate
 
 from orchestration import feeds
 from orchestration.loading import load_feed
@@ -18,21 +17,11 @@ from orchestration.terms import OPTIONAL_FILES
 
 PROJECT = Path(__file__).parents[1]
 DEMO_TERMS = PROJECT / "seeds" / "terms"
-EVENTS = 12_000
 USAGE_HEADER = (
     "event_id,service,direction,account_id,carrier_id,origin,destination,"
     "started_at,status,quantity,quantity_unit,received_at"
 )
 REAL_DECK = PROJECT.parent / "shared/data/rates/asterisell_international_call_rates_it_decimalcomma.csv"
-
-
-def tollgate(
-    home: Path, *arguments: str, terms: Path | None = None, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLGATE_", "DAGSTER_"))}
-    environment |= {"TOLLGATE_HOME": str(home)} | ({"TOLLGATE_TERMS": str(terms)} if terms else {}) | variables
-    command = [str(Path(sys.executable).parent / "tollgate"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home.parent, timeout=600)
 
 
 def published(home: Path, query: str) -> list[tuple]:
@@ -48,15 +37,6 @@ def warehouse(home: Path, query: str) -> list[tuple]:
 def copy_home(source: Path, target: Path) -> None:
     """All but Dagster's own history, whose databases are no files to copy while they are warm."""
     shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("dagster"))
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A home with a settled demo month, and what the run said. Read only: a test that changes it works on a copy."""
-    home = tmp_path_factory.mktemp("demo") / "home"
-    run = tollgate(home, "run", "--events", str(EVENTS))
-    assert run.returncode == 0, run.stdout + run.stderr
-    return home, run
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +122,7 @@ def test_every_event_settles_or_is_counted_with_its_reason(demo, truth):
         home,
         """select sum(event_count), sum(unrated_event_count) from settle.fct_usage_daily""",
     )
-    assert events == truth["events"]["true_events"] == EVENTS
+    assert events == truth["events"]["true_events"] == DEMO_EVENTS
     assert reasons == sum(truth["events"]["unrated_and_charged"].values()) + truth["events"]["unknown_carrier"]
     [(broken,)] = warehouse(
         home, "select (select count(*) from ingest.quarantine) + (select count(*) from stage.int_rows_refused)"
@@ -221,8 +201,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
         (terms / name).unlink()
     with (terms / "agreements.csv").open("a") as file:
         # Overlaps textwave-2025, so neither may rate; and a zone that does not exist, on a party nobody uses here.
-        file.write("textwave-2026,textwave,carrier,2026-01-01,,EUR,UTC,half_up,,2,0,14,\n")
-        file.write("sakura-2030,sakura-tel,carrier,2030-01-01,,JPY,Asia/Edo,half_up,,0,0,14,\n")
+        file.write("textwave-2026,textwave,carrier,2026-01-01,,EUR,UTC,half_up,,2,0,14,,\n")
+        file.write("sakura-2030,sakura-tel,carrier,2030-01-01,,JPY,Asia/Edo,half_up,,0,0,14,,\n")
     landing = home / "landing"
     usage = USAGE_HEADER + "\n"
     rows = [

@@ -6,23 +6,17 @@ from fractions import Fraction
 
 import pytest
 
-from simulation.evaluate import Score, evaluate
-from simulation.mistakes import KINDS, Carrier, rounded
+from simulation.evaluate import Score, judge
+from simulation.mistakes import Carrier, rounded
 from simulation.terms import Month
 
 MONTH = Month.parse("2026-10")
-PAIRS = [
-    ("increments", "clock"), ("increments", "rounding"), ("increments", "old_deck"), ("clock", "rounding"),
-    ("late_period", "increments"), ("dial_code", "increments"), ("unanswered", "old_deck"), ("slip", "unanswered"),
-    ("left_out_day", "increments"), ("nameless", "increments"), ("duplicate", "old_deck"), ("omitted", "tax"),
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def score(tmp_path_factory) -> Score:
+def score(mistaken) -> Score:
     found = Score()
-    chosen = [(), (), (), *((kind,) for kind in KINDS), *PAIRS]
-    evaluate(tmp_path_factory.mktemp("evaluation"), chosen, 1, 400, "2026-10", found)
+    judge(mistaken.carriers, mistaken.home.warehouse, "seed 1", found)
     return found
 
 

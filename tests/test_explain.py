@@ -21,6 +21,7 @@ from test_incremental import Warehouse, as_csv, columns_of
 from test_rating import random_agreement, random_call, written
 
 from orchestration import explain
+from orchestration.explain.event import UNRATED
 from orchestration.lock import only_run
 from orchestration.settings import Home
 
@@ -201,7 +202,7 @@ def rated(home: Path, event_id: str) -> dict:
 
 def explained(home: Path, event: str, mask: bool = False) -> tuple[dict[str, list[str]], dict]:
     """Sentences and facts by step, after both were held against the models."""
-    told = explain.explain_event(home / "warehouse" / "tollgate.duckdb", event, mask)
+    told = explain.explain(home / "warehouse" / "tollgate.duckdb", event, mask)
     assert told.defects == []
     facts = json.loads(explain.as_json(told))
     row = rated(home, told.subject)
@@ -406,7 +407,7 @@ def test_a_failed_call_costs_the_fee_of_its_attempt_and_tax(home):
 def test_an_unrated_call_says_why_what_mends_it_and_what_is_at_risk(home, event, reason, price):
     said, facts = explained(home, event)
     assert said["price"][-1].startswith(price)
-    why, remedy = explain.UNRATED[reason]
+    why, remedy = UNRATED[reason]
     assert said["cost"][:2] == [f"Unrated ({reason}): {why}.", f"What would mend it: {remedy}."]
     assert said["cost"][2].startswith("Money at risk with 1 event of its kind on 2026-")
     assert facts["cost"]["group_event_count"] == 1
@@ -416,7 +417,7 @@ def test_an_unrated_call_says_why_what_mends_it_and_what_is_at_risk(home, event,
 def test_every_reason_that_an_event_can_have_is_said_in_words():
     glossary = (Path(__file__).parents[1] / "models" / "_glossary.md").read_text()
     (line,) = (line for line in glossary.splitlines() if "docs unrated_reason" in line)
-    assert set(explain.UNRATED) == set(re.findall(r"[a-z]+(?:_[a-z]+)+", line)) - {"unrated_reason"}
+    assert set(UNRATED) == set(re.findall(r"[a-z]+(?:_[a-z]+)+", line)) - {"unrated_reason"}
 
 
 def test_numbers_are_hidden_on_demand_wherever_they_stand(home):
@@ -454,7 +455,7 @@ def test_the_command_prints_steps_or_the_same_as_json(home):
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ("ev-lost", r"there is no event ev-lost\. An id is the feed and the source's own key, such as native:"),
+        ("ev-plane", r"there is no event and no invoice line ev-plane; the nearest ids of events are native:ev-pla"),
         ("m0 anna@mail.example", r"2 feeds have an event m0 anna@mail\.example; say which one: native:.*, sendgrid:"),
         (
             "ev-refused",
@@ -464,12 +465,12 @@ def test_the_command_prints_steps_or_the_same_as_json(home):
 )
 def test_what_cannot_be_explained_is_said_with_the_way_on(home, event, message):
     with pytest.raises(explain.NotExplained, match=message):
-        explain.explain_event(home / "warehouse" / "tollgate.duckdb", event)
+        explain.explain(home / "warehouse" / "tollgate.duckdb", event)
 
 
 def test_an_unknown_event_is_a_wrong_call_and_a_busy_warehouse_a_failed_one(home, tmp_path):
     unknown = tollgate(home, "explain", "ev-lost")
-    assert unknown.returncode == 2 and "there is no event ev-lost" in unknown.stderr
+    assert unknown.returncode == 2 and "there is no event and no invoice line ev-lost" in unknown.stderr
     nothing = tollgate(tmp_path, "explain", "ev-lost")
     assert nothing.returncode == 2 and "holds no warehouse yet" in nothing.stderr
     with only_run(Home(home)):

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from test_end_to_end import DEMO_TERMS, published, tollgate, warehouse
+from conftest import tollgate
+from test_end_to_end import DEMO_TERMS, published, warehouse
 from test_feeds_of_invoices import INVOICE
 
 from orchestration import terms

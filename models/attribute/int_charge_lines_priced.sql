@@ -35,6 +35,7 @@ tiers_summed as (
         max(price_per) as price_per,
         max(quantity_per) as quantity_per,
         cast(sum(price_units) as {{ wide_integer() }}) as price_units,
+        max(converted_units) as converted_units,
         max(billable_units) as billable_units
     from {{ ref('int_tiers_priced') }}
     group by charge_line_id, reading_date
@@ -51,6 +52,7 @@ lines_summed as (
         readings.line_key,
         readings.reading_date,
         readings.is_last_reading,
+        readings.is_projected,
         readings.event_count,
         readings.charged_quantity,
         readings.earlier_runs_amount,
@@ -61,6 +63,7 @@ lines_summed as (
         plans.trues_up,
         plans.overage_ratio,
         plans.maximum_amount,
+        plans.free_quantity,
         agreements.currency as charge_currency,
         agreements.rounding_mode,
         agreements.line_rounding_decimals,
@@ -68,6 +71,7 @@ lines_summed as (
         coalesce(plans.line_rounding_decimals, agreements.line_rounding_decimals) as plan_rounding_decimals,
         tiers_summed.price_units,
         tiers_summed.price_per,
+        tiers_summed.converted_units,
         tiers_summed.billable_units,
         tiers_summed.quantity_per,
         case
@@ -137,14 +141,26 @@ commitments_applied as (
             else cast(0 as {{ exact_amount() }})
         end as overage_amount,
         case
-            when above_commitment_units < 0 and trues_up and is_over and is_last_reading
+            when above_commitment_units < 0
                 then {{ round_units(
                     'abs(above_commitment_units)', 'commitment_denominator',
                     'plan_rounding_decimals', 'plan_rounding_mode', 1
                 ) }}
             else cast(0 as {{ exact_amount() }})
-        end as true_up_amount
+        end as below_commitment_amount
     from commitments_compared
+
+),
+
+true_ups_applied as (
+
+    select
+        *,
+        case
+            when trues_up and is_over and (is_last_reading or is_projected) then below_commitment_amount
+            else cast(0 as {{ exact_amount() }})
+        end as true_up_amount
+    from commitments_applied
 
 ),
 
@@ -159,8 +175,16 @@ charge_lines_priced as (
         pricing_model,
         reading_date,
         is_last_reading,
+        is_projected,
         event_count,
         charged_quantity,
+        -- In the plan's unit.
+        cast(
+            {{ round_units(
+                'abs(converted_units) * 10000', 'quantity_per', 6, "'half_up'", 'converted_units'
+            ) }} as decimal(38, 6)
+        ) as converted_quantity,
+        free_quantity,
         -- After conversion, rounding and what is free.
         {{ round_units(
             'abs(billable_units) * 10000', 'quantity_per', 12, "'half_up'", 'billable_units'
@@ -174,6 +198,8 @@ charge_lines_priced as (
         used_amount - price_amount as discount_amount,
         overage_amount,
         true_up_amount,
+        minimum_commitment_amount,
+        below_commitment_amount,
         -- Negative, or 0.
         coalesce(least(maximum_amount - (used_amount + overage_amount + true_up_amount), 0), 0) as cut_amount,
         earlier_runs_amount,
@@ -182,7 +208,7 @@ charge_lines_priced as (
             coalesce(maximum_amount, used_amount + overage_amount + true_up_amount)
         ) as line_amount,
         period_start_date
-    from commitments_applied
+    from true_ups_applied
 
 )
 

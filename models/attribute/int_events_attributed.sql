@@ -123,7 +123,7 @@ plans_chosen as (
         end as is_plan_refused,
         coalesce(country_plans.plan_id, general_plans.plan_id) as plan_id,
         coalesce(country_plans.charged_on, general_plans.charged_on) as charged_on,
-        coalesce(country_plans.quantity_unit, general_plans.quantity_unit) as plan_quantity_unit,
+        coalesce(country_plans.counted_unit, general_plans.counted_unit) as plan_unit,
         coalesce(country_plans.pricing_model, general_plans.pricing_model) as pricing_model,
         coalesce(country_plans.priced_on, general_plans.priced_on) as priced_on,
         coalesce(country_plans.minimum_quantity, general_plans.minimum_quantity) as minimum_quantity,
@@ -192,7 +192,8 @@ statuses_given as (
             when partner_agreement_id is null then 'no_agreement'
             when is_plan_refused then 'plan_refused'
             when plan_id is null then 'no_plan'
-            when plan_quantity_unit != quantity_unit then 'quantity_unit_differs'
+            when plan_unit != quantity_unit and not (plan_unit = 'message' and quantity_unit = 'segment')
+                then 'quantity_unit_differs'
             when is_refund and refund_refusal_reason is not null then refund_refusal_reason
             when is_refund and pricing_model != 'lines' then 'refund_without_plan_of_lines'
             when priced_on is null or not is_charged then null
@@ -238,6 +239,8 @@ quantities_charged as (
         billed_quantity,
         case
             when uncharged_reason is not null or not is_charged then cast(0 as decimal(18, 6))
+            -- A message of several segments is one where the plan prices messages.
+            when plan_unit = 'message' and quantity > 0 then cast(1 as decimal(18, 6))
             when increment_quantity = 0 then quantity
             else cast(
                 {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', "'residual'") }}

@@ -69,6 +69,20 @@ plan_periods_derived as (
             what_was_learned.last_received_at
             >= {{ to_instant('days_of_plans.period_end_date', 'days_of_plans.time_zone') }}, false
         ) as is_over,
+        {{ seconds_between(
+            to_instant('days_of_plans.first_date', 'days_of_plans.time_zone'),
+            to_instant('days_of_plans.until_date', 'days_of_plans.time_zone')
+        ) }} as active_seconds,
+        -- Of these, what lies before the last record that came in.
+        greatest(
+            0,
+            {{ seconds_between(
+                to_instant('days_of_plans.first_date', 'days_of_plans.time_zone'),
+                'least(what_was_learned.last_received_at, '
+                ~ to_instant('days_of_plans.until_date', 'days_of_plans.time_zone') ~ ')'
+            ) }}
+        ) as elapsed_seconds,
+        what_was_learned.last_received_at as known_until_at,
         days_of_plans.period_start_date
     from days_of_plans
     cross join what_was_learned

@@ -16,7 +16,9 @@ plans as (
             when 'multiply' then {{ fraction_of('conversion_factor')[1] }}
             when 'divide' then {{ fraction_of('conversion_factor')[0] }}
             else 1
-        end as conversion_denominator
+        end
+        -- From the unit in which usage is counted to that of the plan.
+        * counted_per_unit as conversion_denominator
     from {{ ref('int_plans_resolved') }}
     where refusal_reason is null
 
@@ -78,7 +80,8 @@ quantities_measured as (
         *,
         case
             when pricing_model = 'capacity' then {{ price_units('highest_quantity') }}
-            when pricing_model = 'graduated_percentage' then {{ price_units('charged_amount') }}
+            when pricing_model = 'graduated_percentage'
+                then {{ price_units('charged_amount') }} * quantity_per
             when pricing_model in ('percentage', 'lines', 'flat') then 0
             when prorates_quantity and pricing_model = 'graduated'
                 then {{ price_units('highest_quantity') }}
@@ -220,6 +223,7 @@ tiers_priced as (
         tiers.priced_per_quantity,
         tiers.part_units,
         tiers.quantity_per,
+        tiers.rounded_units as converted_units,
         case
             when tiers.pricing_model in ('per_unit', 'package', 'graduated', 'volume')
                 then tiers.measured_units

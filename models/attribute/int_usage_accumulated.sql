@@ -1,6 +1,8 @@
--- One row per line of a plan and month and day by which it is read: what had been used by then. A plan that
--- posts corrections to the original period is read on each day of usage, any other once for the whole month.
--- A line of the month as a whole is there without usage too.
+-- One row per line of a plan and month and day by which it is read: what had been used by then. A plan
+-- that posts corrections to the original period is read on each day of usage, any other once for the whole
+-- month. A line of the month as a whole is there without usage too. And one row per line of a month that
+-- is not over: what it will hold at its end if usage goes on as it did, priced like the others and charged
+-- to nobody.
 with
 
 plans as (
@@ -162,6 +164,7 @@ usage_accumulated as (
         plan_periods.active_days,
         plan_periods.period_days,
         plan_periods.is_over,
+        false as is_projected,
         usage_summed_up.period_start_date
     from usage_summed_up
     inner join plans
@@ -174,6 +177,82 @@ usage_accumulated as (
     left join booked
         on usage_summed_up.charge_line_id = booked.charge_line_id
 
+),
+
+-- In proportion to the time that plan and agreement are in force. What was highest stays, and so does what
+-- was counted to the end of the month already; a line of a day or an hour does not grow with the month.
+readings_to_project as (
+
+    select
+        usage_accumulated.*,
+        case when plans.prorates_quantity then 1 else plan_periods.active_seconds end as scale_numerator,
+        case when plans.prorates_quantity then 1 else plan_periods.elapsed_seconds end as scale_denominator
+    from usage_accumulated
+    inner join plans
+        on usage_accumulated.plan_id = plans.plan_id
+    inner join plan_periods
+        on
+            usage_accumulated.plan_id = plan_periods.plan_id
+            and usage_accumulated.partner_agreement_id = plan_periods.partner_agreement_id
+            and usage_accumulated.period_start_date = plan_periods.period_start_date
+    where
+        usage_accumulated.is_last_reading
+        and not usage_accumulated.is_over
+        and plan_periods.elapsed_seconds > 0
+        and coalesce(plans.aggregate_by, 'period') not in ('day', 'hour')
+
+),
+
+readings_projected as (
+
+    select
+        charge_line_id || ':projected' as charge_line_id,
+        partner_id,
+        partner_agreement_id,
+        plan_id,
+        line_key,
+        reading_date,
+        false as is_last_reading,
+        event_count,
+        cast({{ divide_and_round(
+            multiply_exactly('scale_numerator', 'charged_quantity'), 'scale_denominator', 6, "'half_up'"
+        ) }} as decimal(38, 6)) as charged_quantity,
+        -- Each run prices its own usage: what is still to come is priced with what came since the last one.
+        cast(
+            priced_quantity + {{ divide_and_round(
+                multiply_exactly('scale_numerator - scale_denominator', 'charged_quantity'),
+                'scale_denominator', 6, "'half_up'"
+            ) }} as decimal(38, 6)
+        ) as priced_quantity,
+        earlier_runs_amount,
+        highest_quantity,
+        prorated_quantity,
+        cast({{ divide_and_round(
+            multiply_exactly('scale_numerator', 'charged_amount'), 'scale_denominator', 8, "'half_up'"
+        ) }} as decimal(38, 8)) as charged_amount,
+        cast(
+            {{ integer_divide('record_price_units * scale_numerator', 'scale_denominator') }}
+            as {{ wide_integer() }}
+        ) as record_price_units,
+        cast(
+            {{ integer_divide('counted_price_units * scale_numerator', 'scale_denominator') }}
+            as {{ wide_integer() }}
+        ) as counted_price_units,
+        active_days,
+        period_days,
+        true as is_over,
+        true as is_projected,
+        period_start_date
+    from readings_to_project
+
+),
+
+usage_read_and_projected as (
+
+    select * from usage_accumulated
+    union all
+    select * from readings_projected
+
 )
 
-select * from usage_accumulated
+select * from usage_read_and_projected

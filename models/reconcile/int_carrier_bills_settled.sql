@@ -17,7 +17,9 @@ lines as (
         cast(sum(case when line_type = 'tax' then invoiced_amount else 0 end) as {{ exact_amount() }})
             as invoiced_tax_amount,
         cast(
-            sum(case when line_type != 'tax' and invoiced_amount < 0 then -invoiced_amount else 0 end)
+            sum(
+                case when line_type in ('usage', 'fee') and invoiced_amount < 0 then -invoiced_amount else 0 end
+            )
             as {{ exact_amount() }}
         ) as credited_on_lines_amount
     from {{ ref('int_invoice_lines_matched') }}
@@ -45,13 +47,7 @@ disputes as (
 -- An invoice that spans periods counts in its first one.
 invoices as (
 
-    select
-        invoice_id,
-        invoice_currency,
-        min(billing_period_id) as billing_period_id,
-        sum(invoiced_amount) != max(invoice_total_amount) as is_unfooted
-    from {{ ref('int_invoice_lines_versioned') }}
-    group by invoice_id, invoice_currency
+    select * from {{ ref('int_invoices_footed') }}
 
 ),
 

@@ -1,6 +1,6 @@
--- One row per invoice line with what our records say it should have been, and one per destination, fee or tax
--- that the carrier left out of an invoice that is about it. Both sides are in the invoice's currency and
--- rounded as the invoice rounds its lines.
+-- One row per invoice line with what our records say it should have been, one per destination, fee or tax
+-- that the carrier left out of an invoice that is about it, and one for the rounding of a total. Both
+-- sides are in the invoice's currency and rounded as the invoice rounds its lines.
 with
 
 lines as (
@@ -42,16 +42,7 @@ agreements as (
 
 invoices as (
 
-    select
-        invoice_id,
-        min(billing_period_id) as billing_period_id,
-        min(period_start_date) as period_start_date,
-        min(invoice_number) as invoice_number,
-        min(invoice_currency) as invoice_currency,
-        min(invoice_date) as invoice_date,
-        max(invoice_version) as invoice_version
-    from lines
-    group by invoice_id
+    select * from {{ ref('int_invoices_footed') }}
 
 ),
 
@@ -184,6 +175,7 @@ lines_and_omissions as (
             else taxes.expected_tax_amount
         end as expected_tax_amount,
         line_fees.expected_fee_amount,
+        cast(null as {{ exact_amount() }}) as expected_rounding_amount,
         lines.invoiced_amount,
         true as is_invoiced,
         lines.is_repeated,
@@ -239,6 +231,7 @@ lines_and_omissions as (
         omitted_costs.rated_cost_amount,
         cast(null as {{ exact_amount() }}) as expected_tax_amount,
         cast(null as {{ exact_amount() }}) as expected_fee_amount,
+        cast(null as {{ exact_amount() }}) as expected_rounding_amount,
         cast(0 as decimal(18, 6)) as invoiced_amount,
         false as is_invoiced,
         false as is_repeated,
@@ -291,6 +284,7 @@ lines_and_omissions as (
         cast(null as {{ exact_amount() }}) as rated_cost_amount,
         omitted_charges.expected_tax_amount,
         omitted_charges.expected_fee_amount,
+        cast(null as {{ exact_amount() }}) as expected_rounding_amount,
         cast(0 as decimal(18, 6)) as invoiced_amount,
         false as is_invoiced,
         false as is_repeated,
@@ -303,6 +297,56 @@ lines_and_omissions as (
         on omitted_charges.invoice_id = invoices.invoice_id
     inner join agreements
         on omitted_charges.agreement_id = agreements.agreement_id
+
+    union all
+
+    select
+        invoice_id || ':rounding' as invoice_line_id,
+        invoice_id,
+        billing_period_id,
+        carrier_id,
+        agreement_id,
+        invoice_number,
+        'rounding' as line_type,
+        cast(null as string) as service,
+        cast(null as string) as direction,
+        cast(null as string) as destination_id,
+        cast(null as string) as destination_name,
+        'rounding of the total' as line_description,
+        invoice_currency,
+        agreement_currency,
+        rounding_mode,
+        cast(null as string) as quantity_unit,
+        cast(null as string) as rated_quantity_unit,
+        invoice_version,
+        cast(null as integer) as line_number,
+        line_rounding_decimals,
+        payment_days,
+        cast(null as bigint) as invoiced_event_count,
+        cast(null as bigint) as rated_event_count,
+        cast(null as decimal(18, 3)) as invoiced_quantity,
+        cast(null as decimal(18, 3)) as rated_quantity,
+        cast(null as decimal(18, 8)) as invoiced_rate_amount,
+        cast(null as integer) as invoiced_rate_per_quantity,
+        cast(null as decimal(18, 8)) as rated_rate_amount,
+        cast(null as integer) as rated_rate_per_quantity,
+        cast(0 as decimal(18, 8)) as connect_fee_amount,
+        cast(null as boolean) as is_rounded_per_event,
+        cast(null as boolean) as has_one_rate_quantity,
+        cast(null as {{ exact_amount() }}) as undivided_cost_amount,
+        cast(null as {{ exact_amount() }}) as rated_cost_amount,
+        cast(null as {{ exact_amount() }}) as expected_tax_amount,
+        cast(null as {{ exact_amount() }}) as expected_fee_amount,
+        expected_rounding_amount,
+        cast(invoiced_rounding_amount as decimal(18, 6)) as invoiced_amount,
+        true as is_invoiced,
+        false as is_repeated,
+        invoice_date,
+        period_start_date,
+        cast(null as date) as service_first_date,
+        cast(null as date) as service_last_date
+    from invoices
+    where invoiced_rounding_amount != 0 or expected_rounding_amount != 0
 
 ),
 
@@ -361,6 +405,7 @@ invoice_lines_matched as (
         *,
         case
             when line_type = 'tax' then expected_tax_amount
+            when line_type = 'rounding' then expected_rounding_amount
             when is_repeated then cast(0 as {{ exact_amount() }})
             when invoice_currency = agreement_currency then agreement_rated_amount
             when is_convertible then {{ convert_money(

@@ -38,6 +38,7 @@ lines_with_agreements as (
         agreements.currency as agreement_currency,
         agreements.rounding_mode,
         coalesce(agreements.line_rounding_decimals, currencies.minor_unit_decimals) as line_rounding_decimals,
+        agreements.total_rounding_decimals,
         coalesce(agreements.tax_ratio, 0) as tax_ratio,
         coalesce(agreements.payment_days, 30) as payment_days,
         {{ month_of('invoice_lines.billing_period_start_date') }} as period_start_date
@@ -81,6 +82,7 @@ invoice_lines_versioned as (
         invoice_version,
         line_number,
         line_rounding_decimals,
+        total_rounding_decimals,
         payment_days,
         tax_ratio,
         invoiced_event_count,

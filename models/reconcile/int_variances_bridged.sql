@@ -129,10 +129,10 @@ components as (
     union all
     select
         invoice_line_id,
-        'TAX' as cause,
+        case when line_type = 'tax' then 'TAX' else 'ROUNDING' end as cause,
         invoiced_amount - rated_amount as component_variance_amount
     from rate_step_taken
-    where line_type = 'tax' and is_invoiced
+    where line_type in ('tax', 'rounding') and is_invoiced
     union all
     select
         invoice_line_id,

@@ -14,6 +14,7 @@ readings as (
             partition by charge_line_id order by reading_date
         ), 0) as posting_quantity
     from {{ ref('int_charge_lines_priced') }}
+    where not is_projected
 
 ),
 

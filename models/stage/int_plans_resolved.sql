@@ -113,6 +113,7 @@ plans_resolved as (
         plans.country_code,
         plans.pricing_model,
         plans.quantity_unit,
+        plans.counted_unit,
         plans.charged_on,
         case
             when plans.refusal_reason is not null then plans.refusal_reason
@@ -143,6 +144,7 @@ plans_resolved as (
                     or options_typed.quantity_rounding_mode is not null
                     or options_typed.free_quantity > 0
                     or tiers_counted.block_count > 0
+                    or plans.counted_per_unit > 1
                     or options_typed.correction_posting = 'original_period'
                 )
                 then 'prorated_quantity_with_other_options'
@@ -164,6 +166,7 @@ plans_resolved as (
         plans.minimum_quantity,
         plans.increment_quantity,
         plans.priced_per_quantity,
+        plans.counted_per_unit,
         {% for option in typed_options %}
             options_typed.{{ option }},
         {% endfor %}

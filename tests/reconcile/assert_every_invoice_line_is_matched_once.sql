@@ -21,7 +21,7 @@ matched_summed as (
         count(*) as line_count,
         sum(invoiced_amount) as invoiced_amount
     from {{ ref('int_invoice_lines_matched') }}
-    where is_invoiced
+    where is_invoiced and line_type != 'rounding'
     group by invoice_id
 
 )

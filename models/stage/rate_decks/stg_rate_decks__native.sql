@@ -86,7 +86,8 @@ select
         {
             'increment_unreadable':
                 'coalesce(minimum_quantity, -1) < 0 and minimum_text is not null'
-                ~ ' or coalesce(increment_quantity, 0) <= 0 and increment_text is not null',
+                ~ ' or coalesce(increment_quantity, 0) <= 0 and increment_text is not null'
+                ~ ' or greatest(minimum_quantity, increment_quantity) > 1000000000000',
             'maximum_amount_unreadable': 'coalesce(maximum_amount, -1) < 0 and maximum_text is not null',
             'time_band_unreadable':
                 'weekdays is null or from_minute is null or until_minute is null or from_minute >= until_minute',

@@ -17,6 +17,7 @@ agreements as (
         coalesce(trim(rounding_mode), 'half_up') as rounding_mode,
         {{ parse_whole_number('event_rounding_decimals') }} as event_rounding_decimals,
         {{ parse_whole_number('line_rounding_decimals') }} as line_rounding_decimals,
+        {{ parse_whole_number('total_rounding_decimals') }} as total_rounding_decimals,
         coalesce({{ parse_whole_number('payment_days') }}, 30) as payment_days,
         {{ parse_whole_number('increase_notice_days') }} as increase_notice_days,
         coalesce(try_cast(tax_ratio as decimal(9, 6)), 0) as tax_ratio,
@@ -25,6 +26,7 @@ agreements as (
         valid_until_date as valid_until_text,
         tax_ratio as tax_ratio_text,
         event_rounding_decimals as event_rounding_text,
+        total_rounding_decimals as total_rounding_text,
         payment_days as payment_days_text,
         increase_notice_days as increase_notice_text
     from {{ ref('agreements') }}
@@ -67,6 +69,10 @@ select
         when event_rounding_decimals not between 0 and 12 then 'rounding_decimals_unreadable'
         when event_rounding_text is not null and event_rounding_decimals is null
             then 'rounding_decimals_unreadable'
+        when total_rounding_text is not null and coalesce(total_rounding_decimals not between 0 and 6, true)
+            then 'rounding_decimals_unreadable'
+        -- A statement is rounded as its lines are; plans may have finer ones.
+        when total_rounding_text is not null and party_role = 'partner' then 'total_rounding_of_a_partner'
         when payment_days_text is not null and {{ parse_whole_number('payment_days_text') }} is null
             then 'payment_days_unreadable'
         when increase_notice_text is not null and increase_notice_days is null
@@ -81,6 +87,7 @@ select
     end as refusal_reason,
     event_rounding_decimals,
     line_rounding_decimals,
+    total_rounding_decimals,
     payment_days,
     increase_notice_days,
     tax_ratio,

@@ -8,9 +8,17 @@ with plans as (
         upper(coalesce(trim(country_code), '*')) as country_code,
         trim(pricing_model) as pricing_model,
         trim(quantity_unit) as quantity_unit,
+        {{ counted_unit('trim(quantity_unit)') }} as counted_unit,
+        {{ counted_per_unit('trim(quantity_unit)') }} as counted_per_unit,
         trim(charged_on) as charged_on,
-        try_cast(minimum_quantity as decimal(18, 3)) as minimum_quantity,
-        try_cast(increment_quantity as decimal(18, 3)) as increment_quantity,
+        {{ counted_quantity(
+            'try_cast(minimum_quantity as decimal(18, 3))', 'trim(quantity_unit)',
+            'try_cast(minimum_quantity as decimal(38, 15))', 'decimal(18, 3)'
+        ) }} as minimum_quantity,
+        {{ counted_quantity(
+            'try_cast(increment_quantity as decimal(18, 3))', 'trim(quantity_unit)',
+            'try_cast(increment_quantity as decimal(38, 15))', 'decimal(18, 3)'
+        ) }} as increment_quantity,
         try_cast(priced_per_quantity as integer) as priced_per_quantity,
         try_cast(valid_from_date as date) as valid_from_date,
         coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
@@ -55,6 +63,7 @@ select
     country_code,
     pricing_model,
     quantity_unit,
+    counted_unit,
     charged_on,
     case
         when plan_id is null or partner_id is null then 'key_missing'
@@ -66,12 +75,16 @@ select
                 'percentage', 'graduated_percentage', 'lines', 'flat'
             )
             then 'pricing_model_unknown'
-        when service is null or service not in ('voice', 'sms', 'email') then 'service_unknown'
+        when service is null or not {{ is_service('service') }} then 'service_unknown'
         when direction is null or direction not in ('outbound', 'inbound') then 'direction_unknown'
         when
             pricing_model != 'flat'
-            and (charged_on is null or charged_on not in ('answered', 'delivered', 'submitted'))
+            and (charged_on is null or charged_on not in ('answered', 'delivered', 'succeeded', 'submitted'))
             then 'charged_on_unknown'
+        when
+            pricing_model != 'flat'
+            and not coalesce({{ is_counted_unit('counted_unit') }}, false)
+            then 'quantity_unit_unknown'
         when pricing_model != 'flat' and (minimum_quantity is null or minimum_quantity < 0)
             then 'minimum_quantity_unreadable'
         when pricing_model != 'flat' and (increment_quantity is null or increment_quantity < 0)
@@ -89,6 +102,7 @@ select
     minimum_quantity,
     increment_quantity,
     coalesce(priced_per_quantity, 1) as priced_per_quantity,
+    counted_per_unit,
     valid_from_date,
     valid_until_date
 from neighbours_seen

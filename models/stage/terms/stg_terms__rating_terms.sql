@@ -60,8 +60,10 @@ select
         when attempt_fee_amount is null or attempt_fee_amount < 0 then 'attempt_fee_unreadable'
         when attempt_fee_scope not in ('every_attempt', 'failed_attempt', 'final_attempt')
             then 'attempt_fee_scope_unknown'
-        when minimum_quantity is null or minimum_quantity < 0 then 'minimum_quantity_unreadable'
-        when increment_quantity is null or increment_quantity <= 0 then 'increment_quantity_unreadable'
+        when minimum_quantity is null or minimum_quantity < 0 or minimum_quantity > 1000000000000
+            then 'minimum_quantity_unreadable'
+        when increment_quantity is null or increment_quantity <= 0 or increment_quantity > 1000000000000
+            then 'increment_quantity_unreadable'
     end as refusal_reason,
     increment_rounding_decimals,
     minimum_quantity,

@@ -1,35 +1,27 @@
 """Why an event costs what it costs: steps to follow with a pencil, down to deck row, agreement and terms.
 
-Belongs here: gathering the facts, putting them in order, saying them in sentences or as JSON. An Explanation knows
-nothing of events, so that other things can be explained alike.
+Belongs here: gathering the facts of an event, putting them in order, saying them in sentences.
 Does not belong here: rating. The event is rated again by the models' own SQL, as the last run left it in
 `ingest.models_applied`; quantities, matches, roundings and results are what this SQL gives. The sums that are printed
 are held against it, and it against `rate.int_events_rated`; whatever does not agree is told as a defect.
 """
 
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import duckdb
-from rich.console import Console
 
-from orchestration.sql import quote_text
+from orchestration import models_applied
+from orchestration.explain.explanation import Explanation, NotExplained, Row
+from orchestration.figures import MODES, instant, masked, plain, unit, value
+from orchestration.sql import fetch_rows
 from orchestration.summary import counted
 
-Row = dict[str, Any]
-
 NO_END = datetime(9999, 12, 30)
-UNITS = {
-    "second": "s", "segment": "segments", "message": "messages", "byte": "bytes",
-    "participant_second": "participant seconds", "verification": "verifications",
-}  # fmt: skip
 NOUNS = {
     "voice": "call", "sms": "message", "mms": "message", "email": "e-mail", "data": "data session",
     "video": "participation", "verification": "verification",
@@ -45,7 +37,6 @@ METHODS = {
     "whole_duration": "the whole quantity in increments, at least the minimum",
 }
 QUANTITY_ROUNDINGS = {"up": "rounded up to whole units first", "half_up": "rounded half up to whole units first"}
-MODES = {"half_up": "half up", "half_even": "half even", "up": "up", "down": "down"}
 ATTEMPT_SCOPES = {
     "every_attempt": "each attempt",
     "failed_attempt": "each attempt that it does not charge otherwise",
@@ -268,116 +259,33 @@ AT_RISK = """
 ATTRIBUTED = "select * from tollgate.attribute.int_events_attributed where event_id = $event_id"
 
 
-class NotExplained(Exception):
-    """There is nothing to explain. The message says why, and what to do."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of an explanation: its sentences, and the facts that they say."""
-
-    name: str
-    sentences: list[str]
-    facts: Row
-
-
-@dataclass
-class Explanation:
-    """Steps in the order in which a person follows them, and what does not agree with the warehouse: never anything."""
-
-    subject: str
-    steps: list[Step] = field(default_factory=list)
-    defects: list[str] = field(default_factory=list)
-
-    def add(self, name: str, sentences: list[str], **facts: Any) -> None:
-        self.steps.append(Step(name, sentences, facts))
-
-
-def print_explanation(explanation: Explanation, console: Console) -> None:
-    """The steps as text."""
-
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
-
-    say(explanation.subject, "bold")
-    for step in explanation.steps:
-        say(f"\n{step.name.capitalize()}", "bold")
-        for sentence in step.sentences:
-            say(f"  {sentence}")
-    if explanation.defects:
-        say("\nTHIS DOES NOT AGREE", "bold red")
-        for defect in explanation.defects:
-            say(f"  {defect}", "red")
-        say(
-            "  If the last run ended in the middle, `tollgate run` mends it; `tollgate run --anew` rates every event "
-            "again. Else it is a defect of Tollgate: please report it with all of this.",
-            "red",
-        )
-
-
-def as_json(explanation: Explanation) -> str:
-    """The facts of all steps; amounts and quantities as text, instants in UTC."""
-
-    def plainly(value: Any) -> str:
-        if isinstance(value, Decimal):
-            return _plain(value)
-        return f"{value.isoformat()}Z" if isinstance(value, datetime) else value.isoformat()
-
-    facts = {step.name: step.facts for step in explanation.steps}
-    told = {"subject": explanation.subject, **facts, "defects": explanation.defects}
-    return json.dumps(told, default=plainly, indent=2, ensure_ascii=False)
-
-
 # --- an event, rated again ------------------------------------------------------------------------------------------
 
 
-def explain_event(warehouse: Path, event: str, mask: bool = False) -> Explanation:
-    """Everything that decides the cost of an event, which is named by its id, or by the source's own key alone.
+def explain_event(connection: duckdb.DuckDBPyConnection, event_id: str, mask: bool = False) -> Explanation:
+    """Everything that decides the cost of an event. `connection` has the warehouse attached as `tollgate`.
 
-    Nobody may write the warehouse meanwhile. Raises NotExplained where there is no such event, or no rating of it.
+    Raises NotExplained where the event was not rated.
     """
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(f"attach {quote_text(warehouse)} as tollgate (read_only)")
-        try:
-            connection.execute("select 1 from tollgate.ingest.models_applied, tollgate.rate.int_events_rated limit 0")
-        except duckdb.CatalogException:
-            raise NotExplained("nothing was rated here yet, or by an earlier version: run `tollgate run`") from None
-        return _Event(connection, _find(connection, warehouse, event), mask).explanation()
+    _check_rated(connection, event_id)
+    return _Event(connection, event_id, mask).explanation()
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, **values: Any) -> list[Row]:
-    found = connection.execute(query, values or None)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+def find_events(connection: duckdb.DuckDBPyConnection, event: str) -> list[str]:
+    """The ids of the events that may be meant. The source's key alone will do where one feed has it."""
+    found = [row["event_id"] for row in fetch_rows(connection, MEANT, event=event)]
+    return [event] if event in found else found
 
 
-def _find(connection: duckdb.DuckDBPyConnection, warehouse: Path, event: str) -> str:
-    """The id of the event that is meant. The source's key alone will do where one feed has it."""
-    found = [row["event_id"] for row in _rows(connection, MEANT, event=event)]
-    if event in found:
-        found = [event]
-    if len(found) > 1:
-        raise NotExplained(f"{len(found)} feeds have an event {event}; say which one: {', '.join(found)}")
-    if not found:
-        (example,) = _rows(connection, "select min(event_id) as event_id from tollgate.rate.int_events_rated")
-        such_as = f", such as {example['event_id']}" if example["event_id"] else ""
-        raise NotExplained(
-            f"there is no event {event}. An id is the feed and the source's own key{such_as}. "
-            f"stage.int_events_deduplicated has all of them, with their numbers, accounts and starts: "
-            f"python -c \"import duckdb; duckdb.connect('{warehouse}', read_only=True)"
-            ".sql('from stage.int_events_deduplicated').show()\""
-        )
-    (event_id,) = found
-    if not _rows(connection, RATED, event_id=event_id):
+def _check_rated(connection: duckdb.DuckDBPyConnection, event_id: str) -> None:
+    if not fetch_rows(connection, RATED, event_id=event_id):
         refused = [
             f"record {record['record_number']} of {record['file']} was refused ({record['refusal_reason']})"
-            for record in _rows(connection, RECORDS, event_id=event_id)
+            for record in fetch_rows(connection, RECORDS, event_id=event_id)
             if record["refusal_reason"]
         ]
         told = "; ".join(refused) or "it came after the last run: run `tollgate run`"
         raise NotExplained(f"{event_id} landed but was not rated: {told}")
-    return event_id
 
 
 class _RatedAgain:
@@ -385,8 +293,7 @@ class _RatedAgain:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, event_ids: Iterable[str]) -> None:
         self.connection = connection
-        applied = _rows(connection, "select relation_name, compiled_code from tollgate.ingest.models_applied")
-        self.code: dict[str, str] = {row["relation_name"]: row["compiled_code"] for row in applied}
+        self.code = models_applied.read(connection, "rate")
         self.copies = {_relation("int_events_affected"): "again.int_events_affected"}
         connection.execute("create schema again")
         connection.execute(
@@ -419,16 +326,12 @@ class _RatedAgain:
 
         `instead` gives tables that it shall read in place of other models.
         """
-        steps, last_line, _ = self.code[_relation(model)].rpartition("\nselect * from ")
-        if not last_line:
-            raise ValueError(f"{model} does not end with `select * from`, so nothing can follow its steps")
-        for other, table in instead.items():
-            steps = re.sub(rf'(again|"tollgate"\."\w+")\."{other}"', table, steps)
-        return steps
+        steps = models_applied.without_last_line(self.code[_relation(model)])
+        return models_applied.reading(steps, **instead)
 
 
 def _relation(model: str) -> str:
-    return f'"tollgate"."rate"."{model}"'
+    return models_applied.relation("rate", model)
 
 
 class _Event:
@@ -445,7 +348,7 @@ class _Event:
         self.terms = next(iter(self.rows(TERMS, **key)), None)
         self.currency = self.cost["agreement_currency"]
         self.stretches = self._priced_stretches()
-        self.told = Explanation(event_id)
+        self.told = Explanation("event", event_id)
 
     def explanation(self) -> Explanation:
         """All steps, in order."""
@@ -456,16 +359,16 @@ class _Event:
         self._tell_cost()
         self._tell_charge()
         held = self.row(RATED, event_id=self.event_id)
-        for column, value in held.items():
-            self._hold(f"{column} of rate.int_events_rated", value, self.rating[column])
+        for column, kept in held.items():
+            self._hold(f"{column} of rate.int_events_rated", kept, self.rating[column])
         return self.told
 
     def _hold(self, what: str, found: Any, rated: Any) -> None:
         if found != rated:
-            self.told.defects.append(f"{what} is {_value(found)}; the models say {_value(rated)}")
+            self.told.defects.append(f"{what} is {value(found)}; the models say {value(rated)}")
 
     def rows(self, query: str, **values: Any) -> list[Row]:
-        return _rows(self.connection, query, **values)
+        return fetch_rows(self.connection, query, **values)
 
     def row(self, query: str, **values: Any) -> Row:
         (found,) = self.rows(query, **values)
@@ -488,11 +391,7 @@ class _Event:
 
     def _shown(self, digits: str | None, number: str | None) -> str | None:
         """A number or a beginning of it; where numbers are to be hidden, without the number's last four digits."""
-        if not digits or not number or not self.mask:
-            return digits
-        if "@" in digits:
-            return f"****@{digits.rpartition('@')[2]}"
-        return digits[: max(len(number) - 4, 0)].ljust(len(digits), "*") if digits.isdigit() else digits
+        return masked(digits, number) if digits and number and self.mask else digits
 
     def _clock(self, seconds: Decimal = Decimal(0)) -> datetime:
         """The agreement's clock so many seconds after the start."""
@@ -505,14 +404,14 @@ class _Event:
         )["local"]
 
     def _money(self, amount: Decimal | Fraction) -> str:
-        return f"{_plain(amount)} {self.currency}"
+        return f"{plain(amount)} {self.currency}"
 
     def _quantity(self, quantity: Decimal) -> str:
-        return f"{_plain(quantity)} {_unit(self.event['quantity_unit'], quantity)}"
+        return f"{plain(quantity)} {unit(self.event['quantity_unit'], quantity)}"
 
     def _billed(self, quantity: Decimal) -> str:
         """In the unit of the deck, which may price a message of several segments as one."""
-        return f"{_plain(quantity)} {_unit(self.cost['rate_unit'] or self.event['quantity_unit'], quantity)}"
+        return f"{plain(quantity)} {unit(self.cost['rate_unit'] or self.event['quantity_unit'], quantity)}"
 
     # --- the steps --------------------------------------------------------------------------------------------------
 
@@ -525,9 +424,9 @@ class _Event:
             + (f", from {origin}" if origin else "")
             + (f", to {destination}" if destination else "")
             + ".",
-            f"Record {event['record_number']} of {event['file']}, received {_instant(event['received_at'])} UTC.",
-            f"It began {_instant(event['started_at'])} UTC"
-            + (f", on the agreement's clock {_instant(local)} ({zone})." if zone else "."),
+            f"Record {event['record_number']} of {event['file']}, received {instant(event['received_at'])} UTC.",
+            f"It began {instant(event['started_at'])} UTC"
+            + (f", on the agreement's clock {instant(local)} ({zone})." if zone else "."),
             f"It ended as {event['event_status']}, with {self._quantity(event['quantity'])}.",
         ]
         records = []
@@ -538,7 +437,7 @@ class _Event:
             counts = all(record[name] == event[name] for name in ("file", "record_number"))
             sentences.append(
                 f"  {record['event_status']}, {self._quantity(record['quantity'])}, received "
-                f"{_instant(record['received_at'])} UTC, record {record['record_number']} of {record['file']}"
+                f"{instant(record['received_at'])} UTC, record {record['record_number']} of {record['file']}"
                 + ("  <- counts" if counts else "")
             )
         names = (
@@ -555,25 +454,26 @@ class _Event:
         )
 
     def _tell_agreement(self) -> None:
-        terms, unit = self.terms, _unit(self.event["quantity_unit"])
+        terms, counted_in = self.terms, unit(self.event["quantity_unit"])
         if terms is None:
             self.told.add("agreement", ["None applies."])
             return
         until = terms["valid_until_at"]
-        ends = "without end" if until >= NO_END else f"until {_instant(until)} UTC"
+        ends = "without end" if until >= NO_END else f"until {instant(until)} UTC"
         event_decimals, increment_decimals = terms["event_rounding_decimals"], terms["increment_rounding_decimals"]
         sentences = [
-            f"{terms['agreement_id']}, valid from {_instant(terms['valid_from_at'])} UTC, {ends}; "
+            f"{terms['agreement_id']}, valid from {instant(terms['valid_from_at'])} UTC, {ends}; "
             f"clock {terms['time_zone']}, currency {self.currency}.",
             f"It charges {CHARGED_ON[terms['charged_on']]}. Where the deck has no increments of its own, they are "
-            f"{_plain(terms['minimum_quantity'])}/{_plain(terms['increment_quantity'])} {unit}: "
+            f"{plain(terms['minimum_quantity'])}/{plain(terms['increment_quantity'])} {counted_in}: "
             f"{METHODS[terms['increment_method']]}.",
         ]
         if terms["quantity_rounding"] in QUANTITY_ROUNDINGS:
             sentences.append(f"The raw quantity is {QUANTITY_ROUNDINGS[terms['quantity_rounding']]}.")
         if terms["free_quantity"] > 0:
             sentences.append(
-                f"{_plain(terms['free_quantity'])} {unit} of each month are free, in the order in which events begin."
+                f"{plain(terms['free_quantity'])} {counted_in} of each month are free, in the order in which "
+                "events begin."
             )
         if increment_decimals is not None:
             sentences.append(
@@ -587,7 +487,7 @@ class _Event:
         sentences.append(
             f"It rounds {each}, invoice lines to {counted(terms['line_rounding_decimals'], 'decimal')}, "
             + MODES[terms["rounding_mode"]]
-            + (f"; tax {_plain(terms['tax_ratio'])}." if terms["tax_ratio"] else "; no tax.")
+            + (f"; tax {plain(terms['tax_ratio'])}." if terms["tax_ratio"] else "; no tax.")
         )
         self.told.add("agreement", sentences, **terms)
 
@@ -604,7 +504,7 @@ class _Event:
         what += [f"caller {self._shown(event['origin'], event['origin']) or 'unknown'}"] if has_origins else []
         that_match = f" that are for {', '.join(what)}" if what else ""
         rows = f"of the decks of {event['carrier_id']} for {event['service']} {event['direction']}{that_match}"
-        sentences = [f"Rows {rows}, closest first, as of {_instant(event['started_at'])} UTC:"]
+        sentences = [f"Rows {rows}, closest first, as of {instant(event['started_at'])} UTC:"]
         shown: dict[tuple[str, str], Row] = {}  # of the rows of a code that did not count, one of each kind
         for code in codes:
             kind = (code["code_name"], code["state"])
@@ -684,7 +584,7 @@ class _Event:
 
     def _code_in_words(self, code: Row) -> str:
         begins, ends, received = (
-            f"{_instant(code[name])} UTC" if code[name] else ""
+            f"{instant(code[name])} UTC" if code[name] else ""
             for name in ("applies_from_at", "applies_until_at", "received_at")
         )
         price = "closes the code" if code["is_closed"] else "no readable price"
@@ -692,9 +592,9 @@ class _Event:
             price = f"{len(code['record_numbers'])} prices, for time bands or steps"
         elif code["rate_amount"] is not None:
             per = code["rate_per_quantity"]
-            price = f"{_plain(code['rate_amount'])} {code['rate_currency']} for {per} {_unit(code['rate_unit'], per)}"
+            price = f"{plain(code['rate_amount'])} {code['rate_currency']} for {per} {unit(code['rate_unit'], per)}"
             if code["connect_fee_amount"]:
-                price += f" and {_plain(code['connect_fee_amount'])} to connect"
+                price += f" and {plain(code['connect_fee_amount'])} to connect"
         state = {
             "in force": f"in force since {begins}" + (f", until {ends}" if ends else ""),
             "closed": f"in force since {begins}, so that the next more general code counts",
@@ -741,7 +641,7 @@ class _Event:
             sentences.append("Nothing was used: no increment, no minimum and no connect fee is due.")
         sentences += [self._stretch_in_words(stretch) for stretch in self.stretches]
         if len(self.stretches) > 1:
-            parts = " + ".join(_plain(stretch["billed_quantity"]) for stretch in self.stretches)
+            parts = " + ".join(plain(stretch["billed_quantity"]) for stretch in self.stretches)
             sentences.append(f"Together: {parts} = {self._billed(cost['counted_quantity'])}.")
         if cost["is_used"] and terms["free_quantity"] > 0:
             before = self.row(f"{self.again.up_to('int_allowances_used')} {USED_BEFORE}", event_id=self.event_id)
@@ -759,13 +659,13 @@ class _Event:
         billed = self._billed(stretch["billed_quantity"])
         words = f"{billed}, the first increment"
         if count:
-            words = (f"{_plain(first)} + " if first else "") + f"{count} x {_plain(increment)} = {billed}"
+            words = (f"{plain(first)} + " if first else "") + f"{count} x {plain(increment)} = {billed}"
         whose = "the deck's own increments" if stretch["has_own_increments"] else "the agreement's increments"
         if not self.cost["is_stepped"]:
-            return f"By {whose}, {_plain(self.cost['minimum_quantity'])}/{_plain(increment)}, billed: {words}."
+            return f"By {whose}, {plain(self.cost['minimum_quantity'])}/{plain(increment)}, billed: {words}."
         at, begins = self._clock(stretch["from_quantity"]), self._billed(stretch["from_quantity"])
         return (
-            f"From {begins} on, {at:%a} {_instant(at)} on the agreement's clock, record {stretch['record_number']} "
+            f"From {begins} on, {at:%a} {instant(at)} on the agreement's clock, record {stretch['record_number']} "
             f"counts ({_band(stretch)}; {whose}), billed: {words}."
         )
 
@@ -792,23 +692,23 @@ class _Event:
             amounts.append(Fraction(stretch["undivided_amount"]) / per)
         reached = sum(amounts, Fraction())
         if len(amounts) > 1:
-            sentences.append(f"Together: {' + '.join(map(_plain, amounts))} = {self._money(reached)}.")
+            sentences.append(f"Together: {' + '.join(map(plain, amounts))} = {self._money(reached)}.")
         if connect_fee := cost["due_connect_fee_amount"]:
             total = reached + Fraction(connect_fee)
-            sentences.append(f"Connect fee: {_plain(reached)} + {_plain(connect_fee)} = {self._money(total)}.")
+            sentences.append(f"Connect fee: {plain(reached)} + {plain(connect_fee)} = {self._money(total)}.")
             reached = total
         if (maximum := cost["due_maximum_amount"]) is not None:
             is_above = reached > Fraction(maximum)
             sentences.append(
                 f"The code's maximum is {self._money(maximum)}, "
-                + (f"less than {_plain(reached)}, so that is due." if is_above else "not reached.")
+                + (f"less than {plain(reached)}, so that is due." if is_above else "not reached.")
             )
             reached = min(reached, Fraction(maximum))
         if attempt_fee := cost["due_attempt_fee_amount"]:
             total = reached + Fraction(attempt_fee)
             sentences.append(
                 f"Fee of the attempt ({ATTEMPT_SCOPES[terms['attempt_fee_scope']]}): "
-                + (f"{_plain(reached)} + {_plain(attempt_fee)} = " if reached else "")
+                + (f"{plain(reached)} + {plain(attempt_fee)} = " if reached else "")
                 + f"{self._money(total)}."
             )
             reached = total
@@ -823,13 +723,13 @@ class _Event:
             sentences.append(f"No single event is rounded: {self._money(amount)}.")
         else:
             sentences.append(
-                f"No single event is rounded: exactly {_plain(undivided)} / {per}, "
+                f"No single event is rounded: exactly {plain(undivided)} / {per}, "
                 f"which is {self._money(amount)} to 12 decimals."
             )
         if ratio := terms["tax_ratio"]:
             exact, with_tax = reached * (1 + Fraction(ratio)), self.rating["rated_cost_including_tax_amount"]
-            rounded = "" if exact == Fraction(with_tax) else f"{_plain(exact)}, rounded by itself: "
-            sentences.append(f"With tax: {_plain(reached)} x {_plain(1 + ratio)} = {rounded}{self._money(with_tax)}.")
+            rounded = "" if exact == Fraction(with_tax) else f"{plain(exact)}, rounded by itself: "
+            sentences.append(f"With tax: {plain(reached)} x {plain(1 + ratio)} = {rounded}{self._money(with_tax)}.")
         return sentences
 
     def _price_in_words(self, stretch: Row) -> list[str]:
@@ -840,14 +740,14 @@ class _Event:
         if per != stretch["deck_rate_per_quantity"]:
             given = stretch["deck_rate_per_quantity"]
             sentences.append(
-                f"{self._money(stretch['deck_rate_amount'])} for {given} {_unit(self.event['quantity_unit'], given)} "
+                f"{self._money(stretch['deck_rate_amount'])} for {given} {unit(self.event['quantity_unit'], given)} "
                 f"is {self._money(rate)} for {per}."
             )
         if (decimals := self.terms["increment_rounding_decimals"]) is None:
             free = stretch["billed_quantity"] - priced
-            less = f" ({_plain(stretch['billed_quantity'])} less {_plain(free)} free)" if free else ""
-            self._hold(f"{_plain(rate)} x {_plain(priced)}{over}", Fraction(rate) * Fraction(priced) / per, usage)
-            return [*sentences, f"{place}: {_plain(rate)} x {_plain(priced)}{less}{over} = {self._money(usage)}."]
+            less = f" ({plain(stretch['billed_quantity'])} less {plain(free)} free)" if free else ""
+            self._hold(f"{plain(rate)} x {plain(priced)}{over}", Fraction(rate) * Fraction(priced) / per, usage)
+            return [*sentences, f"{place}: {plain(rate)} x {plain(priced)}{less}{over} = {self._money(usage)}."]
         how = f"rounded {MODES[self.terms['increment_rounding_mode']]} to {counted(decimals, 'decimal')}"
         words, total = [], Fraction()
         for count, quantity, undivided in (
@@ -857,10 +757,10 @@ class _Event:
             if count:
                 price, exact = Fraction(undivided) / per, Fraction(rate) * Fraction(quantity) / per
                 sentences.append(
-                    f"One increment of {self._billed(quantity)}: {_plain(rate)} x {_plain(quantity)}{over} = "
-                    f"{_plain(exact)}, {how}: {self._money(price)}."
+                    f"One increment of {self._billed(quantity)}: {plain(rate)} x {plain(quantity)}{over} = "
+                    f"{plain(exact)}, {how}: {self._money(price)}."
                 )
-                words.append(_plain(price) if count == 1 else f"{count} x {_plain(price)}")
+                words.append(plain(price) if count == 1 else f"{count} x {plain(price)}")
                 total += count * price
         self._hold(" + ".join(words), total, usage)
         if len(words) > 1 or stretch["increment_count"] > 1:
@@ -875,13 +775,13 @@ class _Event:
             reached = sum((stretch["billed_quantity"] for stretch in self.stretches), Decimal(0))
             at = self._clock(reached)
             sentences.append(
-                f"No price counts from {self._billed(reached)} on, {at:%a} {_instant(at)} on the agreement's clock."
+                f"No price counts from {self._billed(reached)} on, {at:%a} {instant(at)} on the agreement's clock."
             )
         for group in self.rows(AT_RISK, event_id=self.event_id):
             facts |= {f"group_{name}": value for name, value in group.items()}
             at_risk = "not known, for nothing like it could be rated"
             if group["at_risk_amount"] is not None:
-                at_risk = f"{_plain(group['at_risk_amount'])} {group['at_risk_currency']}, by what like events cost"
+                at_risk = f"{plain(group['at_risk_amount'])} {group['at_risk_currency']}, by what like events cost"
             events = f"{counted(group['event_count'], 'event')} of its kind on {group['usage_date']}"
             sentences.append(f"Money at risk with {events}: {at_risk}.")
         self.told.add("cost", sentences, **facts)
@@ -906,32 +806,6 @@ class _Event:
         self.told.add("charge", [sentence], **{name: found[name] for name in names})
 
 
-# --- figures as text ------------------------------------------------------------------------------------------------
-
-
-def _plain(value: Decimal | Fraction | int) -> str:
-    """All its decimals and no more; of a fraction that has no end, twelve and dots."""
-    exact = Fraction(value)
-    for decimals in range(25):
-        if (units := exact * 10**decimals).denominator == 1:
-            return f"{Decimal(units.numerator).scaleb(-decimals):f}"
-    whole = exact.numerator * 10**12 // exact.denominator
-    return f"{Decimal(whole).scaleb(-12):f}..."
-
-
-def _value(value: Any) -> str:
-    """What a column holds."""
-    return _plain(value) if isinstance(value, Decimal | Fraction) else str(value)
-
-
-def _instant(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S}" + (f"{instant:.%f}".rstrip("0") if instant.microsecond else "")
-
-
-def _unit(unit: str, quantity: Decimal | int = 0) -> str:
-    return unit if quantity == 1 and unit != "second" else UNITS.get(unit, unit)
-
-
 def _records(code: Row) -> str:
     first, *others = numbers = code["record_numbers"]
     if not others:
@@ -945,5 +819,5 @@ def _band(stretch: Row) -> str:
     days = [day for day, counts in zip(DAYS, stretch["weekdays"], strict=True) if counts == "1"]
     minutes = (stretch["from_minute"], stretch["until_minute"])
     hours = "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in minutes)
-    step = f", from second {_plain(stretch['step_from_quantity'])}" if stretch["step_from_quantity"] else ""
+    step = f", from second {plain(stretch['step_from_quantity'])}" if stretch["step_from_quantity"] else ""
     return f"{'every day' if len(days) == 7 else ' '.join(days)} {hours}{step}"

@@ -1,0 +1,57 @@
+-- Adds up a statement, from the tables of this folder and nothing else. With DuckDB (https://duckdb.org), here:
+--   duckdb < recompute.sql
+--   python -c "import duckdb; print(duckdb.sql(open('recompute.sql').read()))"
+-- The last column says whether lines, tax and shares lead to every amount that the statement states.
+
+with
+lines as (from 'parquet/lines.parquet'),
+taxes as (from 'parquet/taxes.parquet'),
+shares as (from 'parquet/shares_received.parquet'),
+statements as (from 'parquet/statements.parquet'),
+
+charges as (
+    select statement_id, agreement_id, sum(charge_amount) as charge_amount
+    from lines
+    group by statement_id, agreement_id
+),
+charges_taxed as (
+    select
+        charges.statement_id,
+        sum(charges.charge_amount) as charge_amount,
+        sum(scaled(
+            charges.charge_amount, cast(taxes.tax_ratio * 1000000 as hugeint), 1000000, taxes.rounding_decimals,
+            taxes.rounding_mode
+        )) as tax_amount,
+        bool_and(taxes.taxable_amount = charges.charge_amount) as is_taxed_whole
+    from charges
+    join taxes using (statement_id, agreement_id)
+    group by charges.statement_id
+),
+shares_summed as (
+    select statement_id, sum(allocated_amount) as revenue_share_amount
+    from shares
+    group by statement_id
+),
+recomputed as (
+    select
+        statements.*,
+        coalesce(charges_taxed.charge_amount, 0) as charges,
+        coalesce(charges_taxed.tax_amount, 0) as tax,
+        coalesce(shares_summed.revenue_share_amount, 0) as shares,
+        coalesce(charges_taxed.is_taxed_whole, true) as is_taxed_whole
+    from statements
+    left join charges_taxed using (statement_id)
+    left join shares_summed using (statement_id)
+)
+
+-- What is due to us is positive, what we owe is negative.
+select
+    statement_id as id,
+    receivable_amount - payable_amount as stated_amount,
+    cast(charges + tax - shares as decimal(18, 6)) as recomputed_amount,
+    statement_currency as currency,
+    charge_amount = charges and tax_amount = tax and revenue_share_amount = shares and is_taxed_whole
+    and receivable_amount = greatest(charges + tax - shares, 0)
+    and payable_amount = greatest(shares - charges - tax, 0) as agrees
+from recomputed
+order by statement_id;
