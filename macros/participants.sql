@@ -14,10 +14,11 @@
     ]) }}
 {%- endmacro %}
 
-{# All that rules of participation may look at, as one number. A refund is looked at as the event that it refunds. #}
+{# All that rules of participation may look at, as one number: of the day only since when the rules are as they are on it. A refund is looked
+   at as the event that it refunds. #}
 {% macro participation_context() -%}
     {{ number_of_values([
         'partner_id', 'share_account_id', 'stated_participants', 'service', 'direction', 'country_code', 'carrier_id',
-        'coalesce(refunded_date, partner_local_date)'
+        'rules_since_date'
     ]) }}
 {%- endmacro %}

@@ -92,7 +92,12 @@ def participants_of(case: Case, event: Event) -> frozenset:
     for role in ROLES:
         if any(stated == role for stated, _ in event.stated):
             continue
-        held = [r for r in case.participation if r["participant_role"] == role and r["account_id"] == event.account]
+        held = [
+            rule
+            for rule in case.participation
+            if (rule["participant_role"], rule["account_id"]) == (role, event.account)
+            and date.fromisoformat(rule["valid_from_date"]) <= event.month
+        ]
         last = min((int(r["priority"]) for r in held if r["is_exclusive"] == "true"), default=None)
         found |= {(role, r["participant_partner_id"]) for r in held if last is None or int(r["priority"]) <= last}
     return frozenset((role, partner) for role, partner in found if role in asked)
@@ -385,7 +390,8 @@ def a_case(dice: random.Random, number: int) -> Case:
                 "participation_id": f"{seller}-p{place}", "participant_partner_id": some_partner(dice),
                 "participant_role": dice.choice(ROLES), "account_id": f"{seller}-{dice.randint(0, 1)}",
                 "seller_partner_id": dice.choice(("", seller)), "priority": str(dice.randint(1, 2)),
-                "is_exclusive": dice.choice(("true", "false")), "valid_from_date": "2025-01-01",
+                "is_exclusive": dice.choice(("true", "false")),
+                "valid_from_date": dice.choice(("2025-01-01", "2026-11-01")),
             }
         )  # fmt: skip
     case.refunds_everything = dice.random() < 0.4

@@ -1,6 +1,6 @@
--- One row per kind of transaction (what rules of participation look at, on one day) and participant: who
--- takes part beside the seller, and as what, as far as a share rule of the seller asks for that role. Those
--- that a feed names for an event take the place of all that rules would give the role.
+-- One row per kind of transaction (what rules of participation look at) and participant: who takes part
+-- beside the seller, and as what, as far as a share rule of the seller asks for that role. Those that a feed
+-- names for an event take the place of all that rules would give the role.
 {% set ways_to_apply = {
     'rules.seller_partner_id is not null': 'contexts.partner_id = rules.seller_partner_id',
     'rules.seller_partner_id is null and rules.account_id is not null': 'contexts.share_account_id = rules.account_id',
@@ -20,7 +20,7 @@ contexts as (
         direction,
         country_code,
         carrier_id,
-        coalesce(refunded_date, partner_local_date) as transaction_date
+        rules_since_date
     from {{ ref('int_shared_usage_summed') }}
 
 ),
@@ -81,8 +81,8 @@ rules_applied as (
         inner join rules
             on
                 {{ key }}
-                and contexts.transaction_date >= rules.valid_from_date
-                and contexts.transaction_date < rules.valid_until_date
+                and contexts.rules_since_date >= rules.valid_from_date
+                and contexts.rules_since_date < rules.valid_until_date
                 {% for column, term in [
                     ('share_account_id', 'account_id'), ('service', 'service'), ('direction', 'direction'),
                     ('country_code', 'country_code'), ('carrier_id', 'carrier_id'),

@@ -24,6 +24,30 @@ told_apart as (
 
 ),
 
+-- Days between which no rule of participation begins or ends are one to them.
+rule_days as (
+
+    select date '0001-01-01' as rule_date
+    union
+    select valid_from_date as rule_date
+    from {{ ref('stg_terms__participation_rules') }}
+    where refusal_reason is null
+    union
+    select valid_until_date as rule_date
+    from {{ ref('stg_terms__participation_rules') }}
+    where refusal_reason is null
+
+),
+
+rule_spans as (
+
+    select
+        rule_date as rules_since_date,
+        lead(rule_date, 1, date '9999-12-31') over (order by rule_date) as rules_until_date
+    from rule_days
+
+),
+
 sellers as (
 
     select * from {{ ref('int_charges_grouped') }}
@@ -191,6 +215,7 @@ costs_converted as (
             ) }}
         end as cost_amount,
         sellers.refunded_date,
+        rule_spans.rules_since_date,
         usage_summed.partner_local_date
     from usage_summed
     inner join places
@@ -203,6 +228,10 @@ costs_converted as (
         on
             sellers.partner_id = share_rules.seller_partner_id
             and places.service = share_rules.service
+    inner join rule_spans
+        on
+            coalesce(sellers.refunded_date, usage_summed.partner_local_date) >= rule_spans.rules_since_date
+            and coalesce(sellers.refunded_date, usage_summed.partner_local_date) < rule_spans.rules_until_date
     left join rates as cost_rates
         on
             places.rated_cost_currency = cost_rates.currency
