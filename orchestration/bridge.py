@@ -400,14 +400,14 @@ class Proofs:
     # --- beside usage -----------------------------------------------------------------------------------------------
 
     def _fee(self, line: Row) -> list[str]:
-        return self.fee_in_words(line) or ["No row of carrier_fees.csv agrees a fee of that name for the month."]
+        return self.fee_in_words(line) or ["No fee of that name is agreed for the month."]
 
     def fee_in_words(self, line: Row) -> list[str]:
         return [
-            f"carrier_fees.csv has {fee['fee_name']} ({fee['carrier_fee_id']}): {plain(fee['fee_amount'])} "
-            f"{fee['fee_currency']}"
+            f"Agreed is {fee['fee_name']}, {plain(fee['fee_amount'])} {fee['fee_currency']}"
             + (f" for {fee['fee_per_quantity']}" if fee["fee_per_quantity"] != 1 else "")
-            + f", due for {plain(fee['due_quantity'])} x {fee['due_unit']}."
+            + f", due for {plain(fee['due_quantity'])} x {fee['due_unit']} "
+            + f"({fee['carrier_fee_id']} in carrier_fees.csv)."
             for fee in self.fees[line["invoice_line_id"]]
         ]
 

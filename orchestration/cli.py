@@ -2,8 +2,8 @@
 
 Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
 
-Exit codes: 0 done; 1 the run failed, the gate held the publication back or an explanation contradicts the warehouse;
-2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the run failed, the gate held the publication back, or an explanation or a pack contradicts the
+tables; 2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
 """
 
 import os
@@ -13,7 +13,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -141,32 +142,71 @@ def decks(carrier: str | None, limit: int) -> None:
 
 
 @main.command("what-if")
-@click.option("--deck", required=True, type=click.Path(path_type=Path), help="The file: an amendment or a full deck.")
-@click.option("--feed", default="native", show_default=True, help="Feed of rate_decks that reads it.")
+@click.option("--deck", type=click.Path(path_type=Path), help="A carrier's deck: an amendment or a full one.")
+@click.option("--plan", type=click.Path(path_type=Path), help="A partner's plan, as YAML (docs/terms.md).")
+@click.option("--feed", default="native", show_default=True, help="Feed of rate_decks that reads the deck.")
 @click.option("--carrier", help="Whose deck it is, where the file holds decks of several carriers.")
-@click.option("--month", callback=_month, help="Month of the traffic, YYYY-MM.  [default: the last one that is over]")
+@click.option("--month", callback=_month, help="Of a deck's traffic, YYYY-MM.  [default: the last that is over]")
+@click.option(
+    "--months", default=3, show_default=True, type=click.IntRange(min=1), help="Last months of a plan's usage."
+)
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1), help="Codes to show either way.")
 @click.option("--json", "in_json", is_flag=True, help="Print everything as JSON, amounts as text.")
-def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit: int, in_json: bool) -> None:
-    """What a deck would cost on the real traffic of a month, before it takes effect.
+def what_if(
+    deck: Path | None,
+    plan: Path | None,
+    feed: str,
+    carrier: str | None,
+    month: str | None,
+    months: int,
+    limit: int,
+    in_json: bool,
+) -> None:
+    """What a deck would cost, or a plan would charge, on real traffic, before it takes effect.
 
-    The models rate a copy of the carrier's events twice: as the decks are, and as if the file had been in force from
-    the first day of the month. Nothing is loaded, booked or changed.
+    The models answer on a copy: for a deck the carrier's events of a month, for a plan the partner's events of its last
+    months, once as things are and once as if the file had been in force from the first day on. Nothing is loaded,
+    booked or changed.
     """
-    from orchestration import dbt_run, summary, what_if_report
-    from orchestration.what_if import CannotAnswer, ask
+    from orchestration import summary
+    from orchestration.what_if import deck as what_if_deck
+    from orchestration.what_if import deck_report, plan_report
+    from orchestration.what_if import plan as what_if_plan
 
+    if (deck is None) == (plan is None):
+        _stop("what if what? Say --deck FILE or --plan FILE")
     home = settings.home()
     _check_settings()
+    if plan is not None:
+        with _answering() as tell:
+            answer = what_if_plan.ask(home, plan, months, tell=tell)
+        if in_json:
+            click.echo(plan_report.as_json(answer))
+        else:
+            plan_report.show(console, answer, summary.minor_units(home))
+        return
     if carrier is not None:
         with _reading(home) as warehouse:
             _check_carrier(warehouse, carrier)
-    first_day = _first_day(month)
+    with _answering() as tell:
+        answer = what_if_deck.ask(home, deck, feed, carrier, _first_day(month), tell=tell)
+    if in_json:
+        click.echo(deck_report.as_json(answer))
+    else:
+        deck_report.show(console, answer, summary.minor_units(home), limit)
+
+
+@contextmanager
+def _answering() -> Iterator[Callable[[str], None]]:
+    """A question that takes its time on a copy of the warehouse: progress, and what may go wrong, in words."""
+    from orchestration import dbt_run
+    from orchestration.what_if.scratch import CannotAnswer
+
     # Who is told to end takes its copy of the warehouse along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Console(stderr=True).status("") as progress:
-            answer = ask(home, deck, feed, carrier, first_day, tell=progress.update)
+            yield progress.update
     except (CannotAnswer, terms.TermsError) as error:
         _stop(str(error))
     except WarehouseBusy as error:
@@ -181,10 +221,6 @@ def what_if(deck: Path, feed: str, carrier: str | None, month: str | None, limit
             raise
         click.echo("tollgate: stopped; nothing was changed", err=True)
         raise SystemExit(130) from None
-    if in_json:
-        click.echo(what_if_report.as_json(answer))
-    else:
-        what_if_report.show(console, answer, summary.minor_units(home), limit)
 
 
 @main.command()
@@ -217,6 +253,108 @@ def explain(subject: tuple[str, ...], kind: str | None, wants_json: bool, mask: 
         raise SystemExit(1)
 
 
+def _instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no instant; write it as 2026-10-20 or 2026-10-20T08:00:00Z") from None
+    return read.astimezone(UTC).replace(tzinfo=None) if read.tzinfo else read
+
+
+def _quantity(_: click.Context, __: click.Parameter, value: str | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        read = Decimal(value)
+    except InvalidOperation:
+        raise click.BadParameter(f"{value!r} is no number") from None
+    if not (read.is_finite() and 0 <= read <= 10**12 and read == round(read, 6)):
+        raise click.BadParameter(f"{value!r} is no quantity: from 0 to 10^12, with at most 6 decimals")
+    return read
+
+
+@main.command()
+@click.argument("number", default="")
+@click.option("--carrier", help="Tell the price of this carrier step by step.  [default: all carriers, side by side]")
+@click.option(
+    "--service",
+    default="voice",
+    show_default=True,
+    type=click.Choice(["voice", "sms", "mms", "email", "data", "video", "verification"]),
+)
+@click.option("--direction", default="outbound", show_default=True, type=click.Choice(["outbound", "inbound"]))
+@click.option("--quantity", callback=_quantity, help="Seconds, segments, messages, bytes.  [default: 60, 1, 1, 10^6]")
+@click.option("--at", callback=_instant, help="When it begins; UTC where no zone is given.  [default: now]")
+@click.option("--as-of", callback=_instant, help="By the decks that had been received until then.  [default: now]")
+@click.option("--caller", help="Number of the caller, where decks price by it.")
+@click.option("--network", nargs=2, metavar="MCC MNC", help="Network of the destination, where decks price by it.")
+@click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON, amounts as text.")
+def price(
+    number: str,
+    carrier: str | None,
+    service: str,
+    direction: str,
+    quantity: Decimal | None,
+    at: datetime | None,
+    as_of: datetime | None,
+    caller: str | None,
+    network: tuple[str, str] | None,
+    wants_json: bool,
+) -> None:
+    """What a call (message, session ...) to NUMBER would cost us with each carrier, or would have cost.
+
+    It is rated by the SQL of the models, on the decks as they were known: --as-of leaves out what was received later,
+    so that what somebody was told then can be told again.
+    """
+    from orchestration import explain
+    from orchestration.explain import price
+
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    question = price.Question(
+        number=_number(number, service),
+        service=service,
+        direction=direction,
+        quantity=price.DEFAULTS[service][1] if quantity is None else quantity,
+        at=at or now,
+        known_at=as_of or now,
+        caller=caller.removeprefix("+") if caller else None,
+        mcc=network[0] if network else None,
+        mnc=network[1] if network else None,
+    )
+    home = settings.home()
+    _check_warehouse(home)
+    with _alone(home, is_reading=True):
+        try:
+            if carrier:
+                explanation = explain.explain_price(home.warehouse, question, carrier)
+            else:
+                found = explain.prices(home.warehouse, question)
+        except explain.NotExplained as reason:
+            _stop(str(reason))
+    if carrier:
+        click.echo(explain.as_json(explanation)) if wants_json else explain.print_explanation(explanation, console)
+        if explanation.defects:
+            raise SystemExit(1)
+    elif wants_json:
+        click.echo(price.as_json(question, found))
+    else:
+        price.show(console, question, found)
+
+
+def _number(number: str, service: str) -> str:
+    """A number as usage states it: E.164 digits; of an e-mail the domain."""
+    if service == "email":
+        return number.rpartition("@")[2].lower()
+    digits = number.strip().removeprefix("+").translate(str.maketrans("", "", " -()"))
+    if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        _stop(f"{number!r} is no number: at most 15 digits, with the country's code")
+    if not digits and service not in ("data", "video"):
+        _stop(f"a {service} price is for a number: tollgate price 4915212345678")
+    return digits
+
+
 @main.command("dispute-pack")
 @click.argument("dispute", required=False)
 @click.option("--carrier", help="All that is open in dispute with this carrier.")
@@ -242,6 +380,8 @@ def dispute_pack(
 
     if (dispute is None) == (carrier is None):
         _stop("name a dispute, or a carrier with --carrier")
+    if dispute and period:
+        _stop("a dispute is of one month; --period goes with --carrier")
 
     def gather(connection: duckdb.DuckDBPyConnection) -> tuple["packs.Pack", str]:
         chosen = disputes.choose(connection, dispute, carrier, _first_day(period))

@@ -1,7 +1,7 @@
 """What was found in carriers' decks, in words: the rows of `rate.int_deck_findings_raised` as a person reads them.
 
 Belongs here: reading findings, a sentence for each reason, their table. Does not belong here: what a finding is, which
-the models of `models/rate` say; who asks for them (`cli.py`, `what_if.py`).
+the models of `models/rate` say; who asks for them (`cli.py`, `what_if/`).
 """
 
 from collections import Counter

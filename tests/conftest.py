@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ import pytest
 from orchestration import feeds, file_ledger, ledger, loading, publish
 from orchestration.dbt_run import dbt
 from orchestration.settings import Home
+from simulation import mistakes
 from simulation.evaluate import run_models
 from simulation.mistakes import KINDS, Carrier, write_carriers
 from simulation.terms import Month
@@ -145,13 +147,39 @@ class Mistaken:
     carriers: list[Carrier]
     home: Home
 
+    def carrier(self, *kinds: str) -> Carrier:
+        """The first one that makes these mistakes."""
+        return next(carrier for carrier in self.carriers if carrier.kinds == kinds)
+
+    @property
+    def foreign(self) -> Carrier:
+        """The one that bills in another currency than its agreement's."""
+        return self.carriers[-1]
+
+
+def bill_in_francs(carrier: Carrier, landing: Path) -> None:
+    """Rewrites a carrier's invoice in another currency, of which two units are one of its own."""
+    rates = {"EUR": 1, carrier.currency: 1 if carrier.currency == "EUR" else 3}
+    rows = [(currency, rate) for currency, rate in rates.items() if currency != "EUR"]
+    rows.append(("CHF", 2 * rates[carrier.currency]))
+    columns = ("rate_date", "base_currency", "quote_currency", "rate", "source")
+    days = [(date(2026, 10, 30), "EUR", currency, rate, "test") for currency, rate in rows]
+    mistakes._write_rows(landing / "fx_rates" / "native" / "rates.csv", columns, days)
+    carrier.currency = "CHF"
+    for line in carrier.lines:
+        line.amount, line.rated, line.rate = 2 * line.amount, 2 * line.rated, line.rate and 2 * line.rate
+        line.causes = {cause: 2 * amount for cause, amount in line.causes.items()}
+    invoice = landing / "carrier_invoices" / "native" / f"{carrier.carrier_id}_1_1.csv"
+    mistakes._write_rows(invoice, mistakes.INVOICE_COLUMNS, list(mistakes._invoice_rows(carrier, 1, 1)))
+
 
 @pytest.fixture(scope="session")
 def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Mistaken:
     folder = tmp_path_factory.mktemp("mistaken")
     home = Home(folder / "home")
-    chosen = [(), (), (), *((kind,) for kind in KINDS), *PAIRS]
+    chosen = [(), (), (), *((kind,) for kind in KINDS), *PAIRS, ("increments",)]
     carriers = write_carriers(folder, chosen, 1, 400, Month.parse("2026-10"))
+    bill_in_francs(carriers[-1], folder / "landing")
     warehouse = run_models(folder, "+path:models/settle")
     home.warehouse.parent.mkdir(parents=True)
     warehouse.rename(home.warehouse)

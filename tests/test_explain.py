@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from test_incremental import Warehouse, as_csv, columns_of
 from test_rating import random_agreement, random_call, written
 
 from orchestration import explain
+from orchestration.explain import price
 from orchestration.explain.event import UNRATED
 from orchestration.lock import only_run
 from orchestration.settings import Home
@@ -489,3 +491,72 @@ def test_a_rating_that_its_own_models_do_not_give_is_a_loud_defect(home, tmp_pat
     assert printed.returncode == 1
     assert "THIS DOES NOT AGREE" in printed.stdout
     assert "rated_cost_amount of rate.int_events_rated is 0.07; the models say 0.08" in printed.stdout
+
+
+# --- what an event that never was would cost ------------------------------------------------------------------------
+
+
+def question(number: str, at: str, known_at: str, seconds: object = 47, **more: object) -> price.Question:
+    times = {"at": datetime.fromisoformat(at), "known_at": datetime.fromisoformat(known_at)}
+    asked = {"number": number, "service": "voice", "direction": "outbound", "quantity": Decimal(str(seconds))}
+    return price.Question(**asked | times | more)
+
+
+def test_a_price_is_what_an_event_costs(home):
+    """Of every charged call that needed no allowance: the same call, asked for, has the same price."""
+    warehouse = home / "warehouse" / "tollgate.duckdb"
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        events = connection.execute("""
+            select events.carrier_id, destination, origin, mcc, mnc, events.quantity, events.started_at::varchar,
+                rated.rated_cost_amount
+            from stage.int_events_deduplicated as events join rate.int_events_rated as rated using (event_id)
+            where rating_status = 'rated' and events.event_status = 'answered' and events.is_final_attempt
+                and events.service = 'voice' and events.carrier_id != 'delta'
+            order by event_id like 'native:ev-%' desc, hash(event_id) limit 16""").fetchall()
+    assert len(events) == 16
+    for carrier, number, caller, mcc, mnc, seconds, at, cost in events:
+        asked = question(number, at, "2030-01-01", seconds, caller=caller, mcc=mcc, mnc=mnc)
+        (found,) = [one for one in explain.prices(warehouse, asked) if one.carrier_id == carrier]
+        assert (found.cost_amount, found.unrated_reason) == (cost, None), (carrier, number, at)
+        assert explain.explain_price(warehouse, asked, carrier).defects == []
+
+
+def test_what_was_received_later_is_not_looked_at(home):
+    warehouse = home / "warehouse" / "tollgate.duckdb"
+    told = {}
+    for known_at in ("2026-09-01", "2026-10-09", "2026-10-11"):
+        asked = question("4915112345678", "2026-10-12T08:00", known_at)
+        (told[known_at],) = [one for one in explain.prices(warehouse, asked) if one.carrier_id == "alpha"]
+    assert [(one.code_name, one.deck_version, one.cost_amount) for one in told.values()] == [
+        (None, None, None),
+        ("49151", "A1", Decimal("0.096")),
+        ("4915", "A2", Decimal("0.08")),
+    ]
+    assert told["2026-09-01"].unrated_reason == "no_rate_deck"
+    steps = explain.explain_price(warehouse, question("4915112345678", "2026-10-12T08:00", "2026-10-09"), "alpha")
+    (codes,) = [step.facts["codes"] for step in steps.steps if step.name == "price"]
+    assert {code["deck_version"] for code in codes} == {"A1"}
+    assert steps.steps[0].sentences[1] == "By the decks that had been received by 2026-10-09 00:00:00 UTC."
+
+
+def test_the_command_tells_all_carriers_or_one_and_what_is_asked_wrongly(home):
+    asked = ("price", "+49 151 12345678", "--at", "2026-10-12T10:00+02:00", "--quantity", "47")
+    table = tollgate(home, *asked)
+    assert table.returncode == 0, table.stderr
+    assert re.search(r"alpha +4915 +Germany Mobile +0\.1 / 60 s +48 s +0\.08 EUR", table.stdout)
+    assert "bravo: no price (no_rate)" in table.stdout
+    told = json.loads(tollgate(home, *asked, "--json").stdout)
+    assert told["question"]["at"] == "2026-10-12T08:00:00Z"
+    assert {one["carrier_id"]: one["cost_amount"] for one in told["prices"]}["alpha"] == "0.08"
+    steps = tollgate(home, *asked, "--carrier", "alpha", "--as-of", "2026-10-09")
+    assert steps.returncode == 0 and "Usage: 0.12 x 48 / 60 = 0.096 EUR." in steps.stdout
+    for arguments, message in (
+        (("price", "12ab"), "is no number"),
+        (("price",), "is for a number"),
+        (("price", "4930", "--service", "sms"), "no carrier has terms for sms outbound"),
+        (("price", "4930", "--carrier", "nobody"), "nobody has no terms for voice outbound"),
+        (("price", "4930", "--at", "yesterday"), "is no instant"),
+        (("price", "4930", "--quantity", "much"), "is no number"),
+    ):
+        refused = tollgate(home, *arguments)
+        assert refused.returncode == 2 and message in refused.stderr, arguments

@@ -19,10 +19,12 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from orchestration import cli, deck_findings, feeds, file_ledger, loading, what_if, what_if_report
+from orchestration import cli, deck_findings, feeds, file_ledger, ledger, loading
 from orchestration.dbt_run import dbt, succeeded
 from orchestration.lock import only_run
 from orchestration.settings import Home
+from orchestration.what_if import deck as what_if_deck
+from orchestration.what_if import deck_report
 from simulation import write_month
 
 OCTOBER = date(2026, 10, 1)
@@ -65,16 +67,20 @@ ODD_DECK = f"""
 """
 
 
-def settle(home: Home, manifest: object) -> None:
-    """What a run leaves for this question: raw tables, staged events, ratings and findings."""
+RATINGS_AND_FINDINGS = ("+int_events_rated", "+int_deck_findings_raised")
+
+
+def settle(home: Home, manifest: object, models: tuple[str, ...] = RATINGS_AND_FINDINGS) -> None:
+    """What a run leaves for this question: raw tables, staged events, and the models that are asked for."""
     home.warehouse.parent.mkdir(parents=True)
     with duckdb.connect(str(home.warehouse)) as connection:
         file_ledger.prepare(connection)
+        ledger.prepare(connection, home.published)
         for feed in feeds.declared():
             loading.load_feed(connection, feed, home.landing)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLLGATE_WAREHOUSE", str(home.warehouse))
-        selected = ("resource_type:seed", "+int_events_rated", "+int_deck_findings_raised")
+        selected = ("resource_type:seed", *models)
         tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
         succeeded(dbt(home.root, "build", "--select", *selected, *tests, manifest=manifest))
 
@@ -140,7 +146,7 @@ def rounded(amount: Decimal, decimals: int) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
-def costs(answer: what_if.Answer) -> dict[str | None, tuple[int, Decimal, Decimal]]:
+def costs(answer: what_if_deck.Answer) -> dict[str | None, tuple[int, Decimal, Decimal]]:
     return {line.code_name: (line.event_count, line.cost_before, line.cost_after) for line in answer.lines}
 
 
@@ -165,7 +171,7 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
         "ponte-wholesale,voice,outbound,v11,amendment,2026-10-20T09:00:00Z,2026-11-01,"
         f"{code},{name},increase,{rate * 2},EUR,60,second"
     )
-    answer = what_if.ask(demo, write(tmp_path / "deck.csv", DECK_HEADER, [row]), manifest=dbt_project.parsed)
+    answer = what_if_deck.ask(demo, write(tmp_path / "deck.csv", DECK_HEADER, [row]), manifest=dbt_project.parsed)
     seconds = query(
         demo,
         f"""
@@ -183,8 +189,8 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
     assert costs(answer)[code] == (len(seconds), before, after)
     assert {line.code_name for line in answer.lines if line.difference} == {code}
     assert sum(line.difference for line in answer.lines) == after - before
-    assert answer.lines[0].rates_after == (what_if.Rate(rate * 2, 60, "EUR", "second"),)
-    [total] = json.loads(what_if_report.as_json(answer))["totals"]
+    assert answer.lines[0].rates_after == (what_if_deck.Rate(rate * 2, 60, "EUR", "second"),)
+    [total] = json.loads(deck_report.as_json(answer))["totals"]
     assert Decimal(total["difference"]) == after - before and "E" not in total["difference"]
     # Twelve days before its first day: in time. That the code costs twice as much is for the carrier to say.
     assert not [one for one in answer.findings if one.finding == "increase_inside_notice"]
@@ -201,7 +207,7 @@ def test_a_doubled_rate_costs_what_a_pencil_says_and_no_other_code_moves(demo, d
 def test_the_deck_that_is_in_force_already_changes_no_code(demo, dbt_project):
     """The very file that landed: its rows are not counted twice either."""
     deck = demo.landing / "rate_decks/az_decimal_comma/ponte-wholesale_2026-10-01.csv"
-    answer = what_if.ask(demo, deck, "az_decimal_comma", manifest=dbt_project.parsed)
+    answer = what_if_deck.ask(demo, deck, "az_decimal_comma", manifest=dbt_project.parsed)
     assert len(answer.lines) > 50
     assert all(line.difference == 0 and line.rates_before == line.rates_after for line in answer.lines)
     assert not answer.changes and not answer.quarantined and not answer.refused
@@ -288,8 +294,8 @@ def test_a_deck_without_a_carrier_or_traffic_is_explained(
         for one in carriers
     ]
     deck = write(tmp_path / "deck.csv", DECK_HEADER, rows)
-    with pytest.raises(what_if.CannotAnswer) as refused:
-        what_if.ask(changing, deck, carrier=carrier, month=month, manifest=dbt_project.parsed)
+    with pytest.raises(what_if_deck.CannotAnswer) as refused:
+        what_if_deck.ask(changing, deck, carrier=carrier, month=month, manifest=dbt_project.parsed)
     assert said in str(refused.value)
     assert "TOLLGATE_WAREHOUSE" not in os.environ or "what-if" not in os.environ["TOLLGATE_WAREHOUSE"]
 
@@ -339,7 +345,7 @@ def test_a_question_that_is_ended_takes_its_copy_along(demo, tmp_path, word):
 def test_an_amendment_counts_for_all_of_the_month_also_where_a_full_deck_begins_in_it(changing, dbt_project, tmp_path):
     rows = [deck_row("d", "amendment", "2026-10-30", "2026-12-01", "33", "France", "0.60")]
     deck = write(tmp_path / "deck.csv", DECK_HEADER, rows)
-    answer = what_if.ask(changing, deck, manifest=dbt_project.parsed)
+    answer = what_if_deck.ask(changing, deck, manifest=dbt_project.parsed)
     # One minute each: on the 2nd by the first deck, on the 16th by the second, on the 25th by what amends that.
     assert costs(answer) == {
         "33": (3, Decimal("0.66"), Decimal("1.80")),
@@ -354,7 +360,7 @@ def test_a_full_deck_takes_the_place_of_all_others_and_what_it_leaves_out_is_unr
         deck_row("d", "full", "2026-10-30", "2026-11-01", "34", "Spain", "0.90"),
     ]
     deck = write(tmp_path / "deck.csv", DECK_HEADER, rows)
-    answer = what_if.ask(changing, deck, manifest=dbt_project.parsed)
+    answer = what_if_deck.ask(changing, deck, manifest=dbt_project.parsed)
     assert costs(answer) == {"49": (3, Decimal("0.42"), Decimal("1.80"))}
     assert [(one.becomes, one.reason, one.code_name, one.event_count, one.cost) for one in answer.changes] == [
         ("unrated", "no_rate", "33", 3, Decimal("0.66")),
@@ -373,7 +379,7 @@ def test_of_a_code_with_prices_for_several_days_the_last_one_counts(changing, db
         deck_row("d", "amendment", "2026-10-01", "2026-11-01", "33", "France", "closed"),
     ]
     deck = write(tmp_path / "deck.csv", DECK_HEADER, rows)
-    answer = what_if.ask(changing, deck, manifest=dbt_project.parsed)
+    answer = what_if_deck.ask(changing, deck, manifest=dbt_project.parsed)
     assert costs(answer) == {"49": (3, Decimal("0.42"), Decimal("2.70"))}
     assert answer.codes_of_several_days == 1
     assert [(one.becomes, one.reason, one.code_name) for one in answer.changes] == [("unrated", "no_rate", "33")]

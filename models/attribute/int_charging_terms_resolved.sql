@@ -2,6 +2,7 @@
 -- all usage groups are made again.
 {% set models = {
     'stg_terms__accounts': 'true',
+    'stg_terms__regions': 'true',
     'int_plans_resolved': 'true',
     'int_agreements_resolved': "party_role = 'partner'",
     'stg_terms__participation_rules': 'account_id is not null',

@@ -29,6 +29,7 @@ accounts as (
     select
         account_rows.account_id,
         account_rows.partner_id,
+        account_rows.product,
         accounts_told_apart.account_id as share_account_id,
         account_rows.valid_from_date,
         account_rows.valid_until_date
@@ -46,11 +47,19 @@ agreements as (
 
 ),
 
--- Fees take no usage.
 plans as (
 
-    select * from {{ ref('int_plans_resolved') }}
-    where refusal_reason is null and pricing_model != 'flat'
+    select * from {{ ref('int_plans_chosen') }}
+
+),
+
+-- Products that some plan of the partner is for.
+products as (
+
+    select distinct
+        partner_id,
+        product
+    from plans
 
 ),
 
@@ -59,6 +68,7 @@ events_with_partners as (
     select
         events.*,
         accounts.partner_id,
+        coalesce(products.product, '*') as product,
         case when marks.refunded_event_id is null then accounts.share_account_id else refunded.account_id end
             as share_account_id,
         marks.stated_participants,
@@ -82,6 +92,10 @@ events_with_partners as (
             events.account_id = accounts.account_id
             and cast(events.started_at as date) >= accounts.valid_from_date
             and cast(events.started_at as date) < accounts.valid_until_date
+    left join products
+        on
+            accounts.partner_id = products.partner_id
+            and accounts.product = products.product
     left join agreements
         on
             accounts.partner_id = agreements.party_id
@@ -94,73 +108,38 @@ events_with_partners as (
 
 ),
 
--- From the specific to the general: the plan of the destination's country, else the plan of every country. A
--- refused plan keeps its place: what it would have charged is uncharged, not charged by the next more
--- general plan.
-refused_plans as (
-
-    select
-        partner_id,
-        service,
-        direction,
-        country_code,
-        min(valid_from_date) as valid_from_date,
-        max(valid_until_date) as valid_until_date
-    from {{ ref('int_plans_resolved') }}
-    where refusal_reason is not null and coalesce(pricing_model, '') != 'flat'
-    group by partner_id, service, direction, country_code
-
-),
-
 plans_chosen as (
 
     select
         events_with_partners.*,
-        case
-            when country_plans.plan_id is not null then false
-            when refused_country_plans.partner_id is not null then true
-            else general_plans.plan_id is null and refused_general_plans.partner_id is not null
-        end as is_plan_refused,
-        coalesce(country_plans.plan_id, general_plans.plan_id) as plan_id,
-        coalesce(country_plans.charged_on, general_plans.charged_on) as charged_on,
-        coalesce(country_plans.counted_unit, general_plans.counted_unit) as plan_unit,
-        coalesce(country_plans.pricing_model, general_plans.pricing_model) as pricing_model,
-        coalesce(country_plans.priced_on, general_plans.priced_on) as priced_on,
-        coalesce(country_plans.minimum_quantity, general_plans.minimum_quantity) as minimum_quantity,
-        coalesce(country_plans.increment_quantity, general_plans.increment_quantity) as increment_quantity
+        coalesce(place_plans.is_refused, general_plans.is_refused, false) as is_plan_refused,
+        case when place_plans.partner_id is null then general_plans.plan_id else place_plans.plan_id end
+            as plan_id,
+        coalesce(place_plans.charged_on, general_plans.charged_on) as charged_on,
+        coalesce(place_plans.counted_unit, general_plans.counted_unit) as plan_unit,
+        coalesce(place_plans.pricing_model, general_plans.pricing_model) as pricing_model,
+        coalesce(place_plans.priced_on, general_plans.priced_on) as priced_on,
+        coalesce(place_plans.minimum_quantity, general_plans.minimum_quantity) as minimum_quantity,
+        coalesce(place_plans.increment_quantity, general_plans.increment_quantity) as increment_quantity
     from events_with_partners
-    left join plans as country_plans
+    left join plans as place_plans
         on
-            events_with_partners.partner_id = country_plans.partner_id
-            and events_with_partners.service = country_plans.service
-            and events_with_partners.direction = country_plans.direction
-            and events_with_partners.country_code = country_plans.country_code
-            and events_with_partners.partner_local_date >= country_plans.valid_from_date
-            and events_with_partners.partner_local_date < country_plans.valid_until_date
+            events_with_partners.partner_id = place_plans.partner_id
+            and events_with_partners.service = place_plans.service
+            and events_with_partners.direction = place_plans.direction
+            and events_with_partners.product = place_plans.product
+            and events_with_partners.country_code = place_plans.place_code
+            and events_with_partners.partner_local_date >= place_plans.valid_from_date
+            and events_with_partners.partner_local_date < place_plans.valid_until_date
     left join plans as general_plans
         on
             events_with_partners.partner_id = general_plans.partner_id
             and events_with_partners.service = general_plans.service
             and events_with_partners.direction = general_plans.direction
-            and general_plans.country_code = '*'
+            and events_with_partners.product = general_plans.product
+            and general_plans.place_code = '*'
             and events_with_partners.partner_local_date >= general_plans.valid_from_date
             and events_with_partners.partner_local_date < general_plans.valid_until_date
-    left join refused_plans as refused_country_plans
-        on
-            events_with_partners.partner_id = refused_country_plans.partner_id
-            and events_with_partners.service = refused_country_plans.service
-            and events_with_partners.direction = refused_country_plans.direction
-            and events_with_partners.country_code = refused_country_plans.country_code
-            and events_with_partners.partner_local_date >= refused_country_plans.valid_from_date
-            and events_with_partners.partner_local_date < refused_country_plans.valid_until_date
-    left join refused_plans as refused_general_plans
-        on
-            events_with_partners.partner_id = refused_general_plans.partner_id
-            and events_with_partners.service = refused_general_plans.service
-            and events_with_partners.direction = refused_general_plans.direction
-            and refused_general_plans.country_code = '*'
-            and events_with_partners.partner_local_date >= refused_general_plans.valid_from_date
-            and events_with_partners.partner_local_date < refused_general_plans.valid_until_date
 
 ),
 
@@ -220,7 +199,7 @@ quantities_charged as (
         country_code,
         partner_id,
         partner_agreement_id,
-        case when not is_plan_refused then plan_id end as plan_id,
+        plan_id,
         quantity_unit,
         billed_unit,
         rating_status,

@@ -1,5 +1,6 @@
 -- One row per invoice and cause that overcharges us by more than the agreement tolerates, both by ratio and
--- by amount. What a carrier undercharges is no dispute, and neither is what we cannot judge: an invoice
+-- by amount; or by less, in so many months running that it is no accident: then in each of them. What a
+-- carrier undercharges is no dispute, and neither is what we cannot judge: an invoice
 -- without an agreement or an exchange rate, or lines that may be our own unrated events. Credit notes that
 -- name invoice and cause answer the dispute.
 with
@@ -88,6 +89,34 @@ causes_summed as (
 
 ),
 
+-- Months running in which a cause overcharges us, whatever by: the months of one run have the same distance
+-- between their number and their position.
+months_overcharged as (
+
+    select
+        carrier_id,
+        cause,
+        dispute_currency,
+        period_start_date,
+        year(period_start_date) * 12 + month(period_start_date)
+        - row_number() over (
+            partition by carrier_id, cause, dispute_currency order by period_start_date
+        ) as run_number
+    from causes_summed
+    group by carrier_id, cause, dispute_currency, period_start_date
+    having sum(dispute_amount) > 0
+
+),
+
+runs_counted as (
+
+    select
+        *,
+        count(*) over (partition by carrier_id, cause, dispute_currency, run_number) as months_running
+    from months_overcharged
+
+),
+
 -- A tolerance of the cause beats the agreement's general one; without any, every cent is raised.
 tolerances_chosen as (
 
@@ -100,10 +129,19 @@ tolerances_chosen as (
         coalesce(cause_tolerances.raise_within_days, general_tolerances.raise_within_days, 30)
             as raise_within_days,
         coalesce(cause_tolerances.may_withhold, general_tolerances.may_withhold, false) as may_withhold,
+        coalesce(cause_tolerances.raise_after_months, general_tolerances.raise_after_months, 3)
+            as raise_after_months,
+        coalesce(runs_counted.months_running, 0) as months_running,
         invoices.invoice_amount
     from causes_summed
     inner join invoices
         on causes_summed.invoice_id = invoices.invoice_id
+    left join runs_counted
+        on
+            causes_summed.carrier_id = runs_counted.carrier_id
+            and causes_summed.cause = runs_counted.cause
+            and causes_summed.dispute_currency = runs_counted.dispute_currency
+            and causes_summed.period_start_date = runs_counted.period_start_date
     left join tolerances as cause_tolerances
         on
             causes_summed.agreement_id = cause_tolerances.agreement_id
@@ -115,53 +153,68 @@ tolerances_chosen as (
 
 ),
 
+tolerances_compared as (
+
+    select
+        *,
+        dispute_amount > tolerance_amount
+        and dispute_amount > {{ multiply_exactly('abs(invoice_amount)', 'tolerance_ratio') }}
+            as is_above_tolerance,
+        raise_after_months > 0 and months_running >= raise_after_months as is_repeated
+    from tolerances_chosen
+
+),
+
 disputes_raised as (
 
     select
-        tolerances_chosen.invoice_id || ':' || {{ month_name_of('tolerances_chosen.period_start_date') }}
-        || ':' || tolerances_chosen.cause as dispute_id,
-        tolerances_chosen.invoice_id,
-        tolerances_chosen.billing_period_id,
-        tolerances_chosen.carrier_id,
-        tolerances_chosen.agreement_id,
-        tolerances_chosen.invoice_number,
-        tolerances_chosen.cause,
-        tolerances_chosen.dispute_currency,
-        tolerances_chosen.line_count,
-        tolerances_chosen.event_count,
-        tolerances_chosen.dispute_amount,
+        tolerances_compared.invoice_id || ':' || {{ month_name_of('tolerances_compared.period_start_date') }}
+        || ':' || tolerances_compared.cause as dispute_id,
+        tolerances_compared.invoice_id,
+        tolerances_compared.billing_period_id,
+        tolerances_compared.carrier_id,
+        tolerances_compared.agreement_id,
+        tolerances_compared.invoice_number,
+        tolerances_compared.cause,
+        case
+            when tolerances_compared.is_above_tolerance then 'above_tolerance'
+            else 'repeated'
+        end as raised_for,
+        tolerances_compared.months_running,
+        tolerances_compared.dispute_currency,
+        tolerances_compared.line_count,
+        tolerances_compared.event_count,
+        tolerances_compared.dispute_amount,
         coalesce(credits.credit_received_amount, 0) as credit_received_amount,
         greatest(
-            tolerances_chosen.dispute_amount - coalesce(credits.credit_received_amount, 0), 0
+            tolerances_compared.dispute_amount - coalesce(credits.credit_received_amount, 0), 0
         ) as open_amount,
-        tolerances_chosen.tolerance_amount,
-        tolerances_chosen.tolerance_ratio,
-        tolerances_chosen.may_withhold,
-        tolerances_chosen.invoice_date,
-        tolerances_chosen.period_start_date,
-        {{ add_days('tolerances_chosen.invoice_date', 'tolerances_chosen.raise_within_days') }}
+        tolerances_compared.tolerance_amount,
+        tolerances_compared.tolerance_ratio,
+        tolerances_compared.may_withhold,
+        tolerances_compared.invoice_date,
+        tolerances_compared.period_start_date,
+        {{ add_days('tolerances_compared.invoice_date', 'tolerances_compared.raise_within_days') }}
             as raise_by_date
-    from tolerances_chosen
+    from tolerances_compared
     left join credits
         on
-            tolerances_chosen.invoice_id = credits.invoice_id
-            and tolerances_chosen.cause = credits.cause
-            and tolerances_chosen.dispute_currency = credits.credit_currency
+            tolerances_compared.invoice_id = credits.invoice_id
+            and tolerances_compared.cause = credits.cause
+            and tolerances_compared.dispute_currency = credits.credit_currency
     left join unrated_usage
         on
-            tolerances_chosen.carrier_id = unrated_usage.carrier_id
-            and tolerances_chosen.period_start_date = unrated_usage.period_start_date
+            tolerances_compared.carrier_id = unrated_usage.carrier_id
+            and tolerances_compared.period_start_date = unrated_usage.period_start_date
     where
-        tolerances_chosen.agreement_id is not null
-        and tolerances_chosen.cause != 'FX'
+        tolerances_compared.agreement_id is not null
+        and tolerances_compared.cause != 'FX'
         and (
-            tolerances_chosen.cause != 'MISSING_OURS'
-            or tolerances_chosen.invoiced_event_count > coalesce(unrated_usage.unrated_event_count, 0)
+            tolerances_compared.cause != 'MISSING_OURS'
+            or tolerances_compared.invoiced_event_count > coalesce(unrated_usage.unrated_event_count, 0)
         )
-        and tolerances_chosen.dispute_amount > tolerances_chosen.tolerance_amount
-        and tolerances_chosen.dispute_amount > {{ multiply_exactly(
-            'abs(tolerances_chosen.invoice_amount)', 'tolerances_chosen.tolerance_ratio'
-        ) }}
+        and tolerances_compared.dispute_amount > 0
+        and (tolerances_compared.is_above_tolerance or tolerances_compared.is_repeated)
 
 )
 

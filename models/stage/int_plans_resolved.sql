@@ -91,6 +91,33 @@ options_refused as (
 
 ),
 
+-- Two plans for regions that have a country in common, at one time: which of them is closer to it?
+regions_shared as (
+
+    select distinct plans.plan_id
+    from plans
+    inner join {{ ref('stg_terms__regions') }} as regions
+        on plans.region = regions.region and regions.refusal_reason is null
+    inner join {{ ref('stg_terms__regions') }} as other_regions
+        on regions.country_code = other_regions.country_code and other_regions.refusal_reason is null
+    inner join plans as other_plans
+        on
+            other_regions.region = other_plans.region
+            and plans.partner_id = other_plans.partner_id
+            and plans.service = other_plans.service
+            and plans.direction = other_plans.direction
+            and plans.product = other_plans.product
+            and plans.region != other_plans.region
+            and plans.valid_from_date < other_plans.valid_until_date
+            and plans.valid_until_date > other_plans.valid_from_date
+    where
+        plans.refusal_reason is null
+        and other_plans.refusal_reason is null
+        and plans.pricing_model != 'flat'
+        and other_plans.pricing_model != 'flat'
+
+),
+
 tiers_counted as (
 
     select
@@ -111,12 +138,15 @@ plans_resolved as (
         plans.service,
         plans.direction,
         plans.country_code,
+        plans.region,
+        plans.product,
         plans.pricing_model,
         plans.quantity_unit,
         plans.counted_unit,
         plans.charged_on,
         case
             when plans.refusal_reason is not null then plans.refusal_reason
+            when plans.plan_id in (select regions_shared.plan_id from regions_shared) then 'regions_overlap'
             when tiers_counted.plan_id is null and plans.pricing_model != 'lines' then 'plan_without_tiers'
             when tiers_counted.refused_tier_count > 0 then 'tier_refused'
             when options_refused.plan_id is not null then 'option_refused'

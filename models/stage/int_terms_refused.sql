@@ -50,6 +50,12 @@ plan_options as (
 
 ),
 
+regions as (
+
+    select * from {{ ref('stg_terms__regions') }}
+
+),
+
 -- The plans as wholes: rows that are right one by one may contradict each other.
 plans_resolved as (
 
@@ -243,6 +249,13 @@ rows_refused as (
         coalesce(feed, '?') || ' ' || coalesce(route, '?') as term_id,
         refusal_reason
     from routes
+    where refusal_reason is not null
+    union all
+    select
+        'regions' as terms_table,
+        coalesce(region, '?') || ' ' || coalesce(country_code, '?') as term_id,
+        refusal_reason
+    from regions
     where refusal_reason is not null
     union all
     select

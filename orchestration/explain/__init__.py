@@ -1,7 +1,8 @@
-"""Why is it booked so? An event or an invoice line, explained so that a person can follow it: `tollgate explain`.
+"""Why is it booked so? An event or an invoice line, explained so that a person can follow it: `tollgate explain`; and
+what an event that never was would cost: `tollgate price`.
 
-Belongs here: which of the two is meant. The explanations themselves are in `event.py` and `line.py`; what an
-explanation is, in `explanation.py`.
+Belongs here: which of the two is meant. The explanations themselves are in `event.py`, `line.py` and `price.py`; what
+an explanation is, in `explanation.py`.
 """
 
 from pathlib import Path
@@ -12,9 +13,10 @@ from orchestration import models_applied
 from orchestration.explain.event import explain_event, find_events
 from orchestration.explain.explanation import Explanation, NotExplained, as_json, print_explanation
 from orchestration.explain.line import explain_line, find_lines
+from orchestration.explain.price import explain_price, prices
 from orchestration.sql import fetch_rows
 
-__all__ = ["Explanation", "NotExplained", "as_json", "explain", "print_explanation"]
+__all__ = ["Explanation", "NotExplained", "as_json", "explain", "explain_price", "prices", "print_explanation"]
 
 NEAREST_LINES = """
     select invoice_line_id as id from tollgate.settle.fct_carrier_invoice_lines

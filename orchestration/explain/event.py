@@ -108,7 +108,7 @@ UNCHARGED = {
 FILE = "files.kind || '/' || concat_ws('/', files.feed, files.file_name, files.part_name)"
 EVENT = f"""
     select events.*, {FILE} as file
-    from tollgate.stage.int_events_deduplicated as events
+    from {{events}} as events
     left join tollgate.ingest.files as files using (file_id)
     where event_id = $event_id
 """
@@ -140,7 +140,7 @@ TERMS = """
 """
 DECK_ROWS = """
     create table again.deck_rows as
-    select * from tollgate.stage.int_deck_rows_collected
+    select * from {deck_rows}
     where carrier_id = $carrier_id and service = $service and direction = $direction
 """
 # Goes on where the steps of int_rates_resolved end: each row that landed, with what became of it there.
@@ -226,7 +226,7 @@ PRICED_STRETCHES = """
         prices.minimum_quantity is not null or prices.increment_quantity is not null as has_own_increments
     from again.stretches
     left join again.int_allowances_used using (event_id)
-    left join tollgate.rate.int_rates_resolved as prices using (rate_row_id)
+    left join {rates} as prices using (rate_row_id)
     join again.parts_priced as wholes on wholes.part = 'whole ' || stretch_number
     join again.parts_priced as firsts on firsts.part = 'first ' || stretch_number
     join again.parts_priced as others on others.part = 'other ' || stretch_number
@@ -268,7 +268,9 @@ def explain_event(connection: duckdb.DuckDBPyConnection, event_id: str, mask: bo
     Raises NotExplained where the event was not rated.
     """
     _check_rated(connection, event_id)
-    return _Event(connection, event_id, mask).explanation()
+    sharing = fetch_rows(connection, SHARING_AN_ALLOWANCE, event_id=event_id)
+    again = RatedAgain(connection, {event_id, *(other["event_id"] for other in sharing)})
+    return EventExplained(connection, event_id, again, mask).explanation()
 
 
 def find_events(connection: duckdb.DuckDBPyConnection, event: str) -> list[str]:
@@ -288,14 +290,19 @@ def _check_rated(connection: duckdb.DuckDBPyConnection, event_id: str) -> None:
         raise NotExplained(f"{event_id} landed but was not rated: {told}")
 
 
-class _RatedAgain:
-    """Some events, rated again in memory by the SQL that rated them: tables of schema `again`, named as the models."""
+class RatedAgain:
+    """Some events, rated again in memory by the SQL that rated them: tables of schema `again`, named as the models.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, event_ids: Iterable[str]) -> None:
-        self.connection = connection
-        self.code = models_applied.read(connection, "rate")
+    `instead` gives tables that are read in place of models of `stage`: of events that never were, of decks as they
+    were known once. `connection` has such a schema where they lie in it.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, event_ids: Iterable[str], **instead: str) -> None:
+        self.connection, self.instead = connection, instead
+        self.applied = models_applied.read(connection, "rate")
+        self.code = {name: models_applied.reading(code, **instead) for name, code in self.applied.items()}
         self.copies = {_relation("int_events_affected"): "again.int_events_affected"}
-        connection.execute("create schema again")
+        connection.execute("create schema if not exists again")
         connection.execute(
             "create table again.int_events_affected as select unnest($ids) as event_id, 'asked for' as cause",
             {"ids": list(event_ids)},
@@ -316,10 +323,15 @@ class _RatedAgain:
         """The table where the chosen events are in place of all, made at first use; itself where no event is in it."""
         if relation not in self.copies:
             self.copies[relation], code = relation, self._code_of_copy(relation)
-            if code != self.code[relation]:
+            if code != self.applied[relation]:
                 self.code[relation], self.copies[relation] = code, f"again.{relation.split('.')[-1]}"
                 self.connection.execute(f"create table {self.copies[relation]} as {code}")
         return self.copies[relation]
+
+    def table(self, schema: str, model: str) -> str:
+        """Where a model is read: its copy, what stands in its place, or the warehouse."""
+        relation = models_applied.relation(schema, model)
+        return self.instead.get(model) or self.copies.get(relation, relation)
 
     def up_to(self, model: str, **instead: str) -> str:
         """The SQL of a model without its last line, so that another query over its steps may follow.
@@ -334,14 +346,13 @@ def _relation(model: str) -> str:
     return models_applied.relation("rate", model)
 
 
-class _Event:
+class EventExplained:
     """Gathers the steps of one event."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, event_id: str, mask: bool) -> None:
-        self.connection, self.event_id, self.mask = connection, event_id, mask
-        sharing = self.rows(SHARING_AN_ALLOWANCE, event_id=event_id)
-        self.again = _RatedAgain(connection, {event_id, *(other["event_id"] for other in sharing)})
-        self.event = self.row(EVENT, event_id=event_id)
+    def __init__(self, connection: duckdb.DuckDBPyConnection, event_id: str, again: RatedAgain, mask: bool) -> None:
+        self.connection, self.event_id, self.again, self.mask = connection, event_id, again, mask
+        events = again.table("stage", "int_events_deduplicated")
+        self.event = self.row(EVENT.format(events=events), event_id=event_id)
         self.cost = self.row("select * from again.costs where event_id = $event_id", event_id=event_id)
         self.rating: Row = self.cost["rating"]
         key = {name: self.cost[name] for name in ("agreement_id", "service", "direction")}
@@ -353,10 +364,7 @@ class _Event:
     def explanation(self) -> Explanation:
         """All steps, in order."""
         self._tell_event()
-        self._tell_agreement()
-        self._tell_price()
-        self._tell_quantity()
-        self._tell_cost()
+        self._tell_rating()
         self._tell_charge()
         held = self.row(RATED, event_id=self.event_id)
         for column, kept in held.items():
@@ -385,7 +393,7 @@ class _Event:
         self.connection.execute(
             f"create table again.parts_priced as {steps} select event_id as part, undivided_usage_amount from stretches"
         )
-        return self.rows(PRICED_STRETCHES)
+        return self.rows(PRICED_STRETCHES.format(rates=self.again.table("rate", "int_rates_resolved")))
 
     # --- words ------------------------------------------------------------------------------------------------------
 
@@ -452,6 +460,12 @@ class _Event:
             started_at_local=local.isoformat(),
             records=records,
         )
+
+    def _tell_rating(self) -> None:
+        self._tell_agreement()
+        self._tell_price()
+        self._tell_quantity()
+        self._tell_cost()
 
     def _tell_agreement(self) -> None:
         terms, counted_in = self.terms, unit(self.event["quantity_unit"])
@@ -543,7 +557,8 @@ class _Event:
         # A name in place of a number begins with no code.
         caller = event["origin"] if re.fullmatch("[0-9]+", event["origin"] or "") else ""
         key = {name: event[name] for name in ("carrier_id", "service", "direction")}
-        self.connection.execute(DECK_ROWS, key)
+        deck_rows = self.again.table("stage", "int_deck_rows_collected")
+        self.connection.execute(DECK_ROWS.format(deck_rows=deck_rows), key)
         query = self.again.up_to("int_rates_resolved", int_deck_rows_collected="again.deck_rows") + CODES
         codes: dict[str, Row] = {}
         looked_for = {"number": number, "mcc": event["mcc"], "mnc": event["mnc"]}

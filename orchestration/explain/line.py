@@ -188,7 +188,9 @@ class _Line:
     def _tell_expected(self) -> None:
         line = self.line
         if line["line_type"] == "fee":
-            self._tell_expected_charge(self.proofs.fee_in_words(line), "No fee of that name is agreed")
+            self._tell_expected_charge(
+                self.proofs.fee_in_words(line), "No row of carrier_fees.csv agrees a fee of that name"
+            )
         elif line["line_type"] == "tax":
             self._tell_expected_charge(self.proofs.tax_in_words(line), "No tax is agreed")
         elif line["is_repeated"]:
@@ -284,7 +286,10 @@ class _Line:
             ]
         else:
             told = ", ".join(f"{plain(rate['units_per_base'])} {rate['currency']}" for rate in rates)
-            days = ", ".join(sorted({str(rate["valid_from_date"]) for rate in rates}))
+            # The base itself is one at all times.
+            days = ", ".join(
+                sorted({str(rate["valid_from_date"]) for rate in rates if rate["valid_from_date"].year > 1})
+            )
             sentences = [
                 f"The agreement is in {line['agreement_currency']}, the invoice in {self.currency}. For one unit of "
                 f"the base: {told}, as published on {days} and in force on {last['day']}, the last day of the month.",

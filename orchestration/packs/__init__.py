@@ -133,7 +133,12 @@ def recompute(folder: Path) -> list[dict[str, Any]]:
 def _recompute_sql(kind: str) -> str:
     """The SQL of a kind of pack, after its own first words the rounding that all of them share."""
     purpose, _, query = (SQL / f"{kind}.sql").read_text(encoding="utf-8").partition("\n\n")
-    return "\n\n".join([purpose, (SQL / "rounding.sql").read_text(encoding="utf-8"), query])
+    return "\n\n".join([purpose, rounding_sql(), query])
+
+
+def rounding_sql() -> str:
+    """The rounding of amounts as SQL for an engine that has nothing of ours."""
+    return (SQL / "rounding.sql").read_text(encoding="utf-8")
 
 
 def folder_name(*parts: str | None) -> str:

@@ -1,7 +1,7 @@
 """The pack of a dispute: letter, clause and deadline, lines with their bridges, days, and the events that prove it.
 
-Lines, components and disputes are those that were published. The search behind them, the terms and the single events are
-not published; they are the warehouse's, held against what is.
+Lines, components and disputes are those that were published. The search behind them, the terms and the single events
+are not published; they are the warehouse's, held against what is.
 
 Belongs here: what goes to a carrier. Does not belong here: the bridge and its proofs (`bridge.py`), the events behind a
 line (`evidence.py`).
@@ -25,21 +25,13 @@ SHOWN_LINES = 15
 SHOWN_EVENTS = 8
 
 TABLES = [
-    Table("disputes", "Disputes", "One row per dispute: amount, clause, tolerance, deadline."),
-    Table("lines", "Lines", "One row per disputed invoice line: what it states, what our records make of it."),
-    Table("bridge", "Bridge", "One row per line and cause of its variance, in the order of the walk, with the proof."),
-    Table(
-        "days", "Days", "One row per line and day on the agreement's clock: events, quantity and cost of both sides."
-    ),
-    Table("events", "Events", "One row per event behind a disputed line, numbers without their last four digits."),
-    Table(
-        "steps", "Steps", "One row per line and step of the bridge that rates its usage again: what the line comes to."
-    ),
-    Table(
-        "usage",
-        "Usage",
-        "What each step is rated from: like events, and what one of them costs times rate_per_quantity.",
-    ),
+    Table("disputes", "One row per dispute: amount, clause, tolerance, deadline."),
+    Table("lines", "One row per disputed invoice line: what it states, what our records make of it."),
+    Table("bridge", "One row per line and cause of its variance, in the order of the walk, with the proof."),
+    Table("days", "One row per line and day on the agreement's clock: events, quantity and cost of both sides."),
+    Table("events", "One row per event behind a disputed line, numbers without their last four digits."),
+    Table("steps", "One row per line and step of the bridge that rates its usage again: what the line comes to."),
+    Table("usage", "What each step is rated from: like events, and what one of them costs times rate_per_quantity."),
 ]
 
 DISPUTES = """
@@ -58,7 +50,8 @@ PACK_DISPUTES = """
     select disputes.* exclude (carrier_id), raised.agreement_id,
         coalesce(
             (
-                select min_by(tolerances.cause, tolerances.cause = '*') from tollgate.stage.stg_terms__tolerances as tolerances
+                select min_by(tolerances.cause, tolerances.cause = '*')
+                from tollgate.stage.stg_terms__tolerances as tolerances
                 where tolerances.agreement_id = raised.agreement_id and tolerances.refusal_reason is null
                     and tolerances.cause in (disputes.cause, '*')
             ), 'none'
@@ -125,7 +118,8 @@ PACK_USAGE = """
 ALL_EVENTS = """
     create temp view all_events as
     select events.*, lines.agreement_currency as cost_currency, lines.invoice_number, lines.line_number,
-        cast(events.started_at at time zone 'UTC' at time zone coalesce(agreements.time_zone, 'UTC') as date) as local_date
+        cast(events.started_at at time zone 'UTC' at time zone coalesce(agreements.time_zone, 'UTC') as date)
+            as local_date
     from evidence.events
     join evidence.lines using (invoice_line_id)
     left join tollgate.stage.stg_terms__agreements as agreements using (agreement_id)
@@ -171,11 +165,16 @@ DISPUTED_LINES = """
     where bridge.dispute_id = $dispute_id
     order by abs(bridge.component_variance_amount) desc, lines.invoice_line_id limit $limit
 """
+# On a line that has other causes too, an event differs by all of them: such lines come last.
 DISPUTED_EVENTS = """
-    select events.*, lines.line_number, lines.destination_name
-    from pack.events join pack.bridge using (invoice_line_id) join pack.lines using (invoice_line_id)
-    where bridge.dispute_id = $dispute_id and events.difference_amount != 0
-    order by abs(events.difference_amount) desc, events.event_reference limit $limit
+    with lines as (
+        select invoice_line_id, count(*) as cause_count from pack.bridge
+        group by invoice_line_id having bool_or(dispute_id = $dispute_id)
+    )
+    select events.*
+    from pack.events join lines using (invoice_line_id)
+    where events.difference_amount != 0
+    order by lines.cause_count > 1, abs(events.difference_amount) desc, events.event_reference limit $limit
 """
 
 

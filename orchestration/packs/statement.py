@@ -1,8 +1,8 @@
 """The pack of a partner's statement: its lines, charges, tax and shares, and what they come to.
 
-Everything is as it was published; only the rounding and the tax of its agreement are read from the terms. A partner sees
-nothing of anybody else: of a share that it receives its own part and ratio, and neither whose revenue it is of nor how
-much that was; of a share that it gives the beneficiaries of its own rules, which its agreement names.
+Everything is as it was published; only the rounding and the tax of its agreement are read from the terms. A partner
+sees nothing of anybody else: of a share that it receives its own part and ratio, and neither whose revenue it is of nor
+how much that was; of a share that it gives the beneficiaries of its own rules, which its agreement names.
 
 Belongs here: what goes to a partner. Does not belong here: charges and shares, which the models compute.
 """
@@ -12,21 +12,19 @@ from typing import Any
 
 import duckdb
 
-from orchestration.packs import NoPack, Pack, check_published
+from orchestration.packs import NoPack, Pack, check_published, rounding_sql
 from orchestration.packs.tables import Table
 from orchestration.sql import fetch_rows
 
 Row = dict[str, Any]
 
 TABLES = [
-    Table("statements", "Statements", "One row per month and currency: charges, tax, shares, and what is due."),
-    Table(
-        "lines", "Lines", "One row per line: quantity, price and charge, and what discounts and minimums add or take."
-    ),
-    Table("charges", "Charges", "One row per charge as it was booked: later ones correct earlier ones of their line."),
-    Table("taxes", "Taxes", "One row per agreement and month: the tax on its charges."),
-    Table("shares_received", "Shares received", "One row per share of another's revenue that is owed to the partner."),
-    Table("shares_given", "Shares given", "One row per beneficiary of the partner's own rules, with its part."),
+    Table("statements", "One row per month and currency: charges, tax, shares, and what is due."),
+    Table("lines", "One row per line: quantity, price and charge, and what discounts and minimums add or take."),
+    Table("charges", "One row per charge as it was booked: later ones correct earlier ones of their line."),
+    Table("taxes", "One row per agreement and month: the tax on its charges."),
+    Table("shares_received", "One row per share of another's revenue that is owed to the partner."),
+    Table("shares_given", "One row per beneficiary of the partner's own rules, with its part."),
 ]
 
 PARTNERS = "select partner_id from published.settle.dim_partners order by partner_id"
@@ -68,11 +66,13 @@ PACK_TAXES = """
     )
     select charges.statement_id, charges.agreement_id,
         cast(charges.taxable_amount as decimal(18, 6)) as taxable_amount, agreements.tax_ratio,
-        case when count(*) over (partition by charges.statement_id) = 1 then statements.tax_amount end as tax_amount,
+        cast(scaled(
+            charges.taxable_amount, cast(agreements.tax_ratio * 1000000 as hugeint), 1000000,
+            agreements.line_rounding_decimals, agreements.rounding_mode
+        ) as decimal(18, 6)) as tax_amount,
         charges.charge_currency as tax_currency, agreements.line_rounding_decimals as rounding_decimals,
         agreements.rounding_mode
     from charges
-    join pack.statements using (statement_id)
     join tollgate.stage.stg_terms__agreements as agreements
         on agreements.agreement_id = charges.agreement_id and agreements.refusal_reason is null
     order by all
@@ -126,6 +126,7 @@ def gather(connection: duckdb.DuckDBPyConnection, partner_id: str, month: date, 
     )
     for statement in (PACK_STATEMENTS, PACK_LINES, PACK_CHARGES):
         connection.execute(statement, values)
+    connection.execute(rounding_sql())
     connection.execute(PACK_TAXES)
     for statement in (PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN):
         connection.execute(statement, values)

@@ -22,19 +22,19 @@ import xlsxwriter
 
 from orchestration.sql import quote_name, quote_text
 
-CELLS_IN_A_NUMBER = 15
-"""Digits that a cell of a workbook keeps; a longer number is written as text, so that none is lost."""
+DIGITS_OF_A_NUMBER = 15
+"""What a cell of a workbook keeps; a longer number is written as text, so that none is lost."""
 ROWS_OF_A_SHEET = 1_000_000
-RUNS_IN_A_SPREADSHEET = re.compile(r"(^|[,;|\t\r\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+ROWS_AT_A_TIME = 10_000
+RUNS_IN_A_SPREADSHEET = re.compile(r"(^|[,;|\t\r\n])([\s\"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 STARTS_WITH_CONTROL = re.compile(r"^(?=[\t\r\n])")
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a pack. Its rows stand in the schema `pack`; amounts are named after the column of their currency."""
+    """One table of a pack, whose rows stand in the schema `pack`."""
 
     name: str
-    title: str
     meaning: str
 
 
@@ -61,24 +61,28 @@ def write_tables(
     for name in ("parquet", "csv"):
         (folder / name).mkdir(parents=True)
     counts = {}
+    # A row of the workbook is written when it comes, with its texts in it.
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(folder / "tables.xlsx"), options) as workbook:
         workbook.set_properties({"created": at})
         sheets = _Sheets(workbook)
         sheets.add_contents(tables)
         for table in tables:
-            found = connection.execute(f"from pack.{quote_name(table.name)}")
+            relation, target = f"pack.{quote_name(table.name)}", folder / "parquet" / f"{table.name}.parquet"
+            connection.execute(f"copy {relation} to {quote_text(target)} (format parquet, compression zstd)")
+            (counts[table.name],) = connection.execute(f"select count(*) from {relation}").fetchone()
+            found = connection.execute(f"from {relation}")
             columns = [column[0] for column in found.description]
-            rows = found.fetchall()
-            cells = [_cells(dict(zip(columns, row, strict=True)), minor_units) for row in rows]
+            sheet = sheets.add(table, columns, counts[table.name])
             with (folder / "csv" / f"{table.name}.csv").open("w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, quoting=csv.QUOTE_ALL)
                 writer.writerow(columns)
-                writer.writerows([_csv_text(cell) for cell in row] for row in cells)
-            sheets.add(table, columns, cells)
-            target = quote_text(folder / "parquet" / f"{table.name}.parquet")
-            connection.execute(f"copy pack.{quote_name(table.name)} to {target} (format parquet, compression zstd)")
-            counts[table.name] = len(rows)
+                while rows := found.fetchmany(ROWS_AT_A_TIME):
+                    cells = [_cells(dict(zip(columns, row, strict=True)), minor_units) for row in rows]
+                    writer.writerows([_csv_text(cell) for cell in row] for row in cells)
+                    sheet.write(cells)
+                if not counts[table.name]:
+                    sheet.write([])
     return counts
 
 
@@ -136,47 +140,61 @@ class _Sheets:
             sheet.write_string(row, 0, name, None if row else self.bold)
             sheet.write_string(row, 1, meaning, None if row else self.bold)
 
-    def add(self, table: Table, columns: list[str], rows: list[list[Any]]) -> None:
+    def add(self, table: Table, columns: list[str], row_count: int) -> "_Sheet":
         sheet = self.workbook.add_worksheet(table.name)
         sheet.freeze_panes(1, 0)
-        for number, column in enumerate(columns):
-            shown = max([len(column) // 2, *(len(_csv_text(row[number])) for row in rows[:200])])
-            sheet.set_column(number, number, min(max(shown + 2, 9), 60))
-        for number, column in enumerate(columns):
-            sheet.write_string(0, number, column, self.bold)
-        if len(rows) > ROWS_OF_A_SHEET:
-            sheet.write_string(1, 0, f"{len(rows):,} rows are more than a sheet holds; csv/{table.name}.csv has them")
-            return
-        for at, row in enumerate(rows, start=1):
-            for number, value in enumerate(row):
-                self._write(sheet, at, number, value)
+        if row_count > ROWS_OF_A_SHEET:
+            sheet.write_string(0, 0, f"{row_count:,} rows are more than a sheet holds; csv/{table.name}.csv has them")
+            return _Sheet(self, None, columns)
+        return _Sheet(self, sheet, columns)
 
-    def _write(self, sheet: Any, row: int, column: int, value: Any) -> None:
-        if value is None:
-            return
-        if isinstance(value, _Amount):
-            if len(value.text.replace(".", "").lstrip("-0")) > CELLS_IN_A_NUMBER:
-                sheet.write_string(row, column, value.text, self.text)
-            else:
-                # The decimal itself: as a float it would be another number in the last digit.
-                sheet.write_number(row, column, Decimal(value.text), self._number(value.text))
-        elif isinstance(value, bool):
-            sheet.write_boolean(row, column, value)
-        elif isinstance(value, int):
-            if len(str(abs(value))) > CELLS_IN_A_NUMBER:
-                sheet.write_string(row, column, str(value), self.text)
-            else:
-                sheet.write_number(row, column, Decimal(value))
-        elif isinstance(value, datetime):
-            sheet.write_datetime(row, column, value, self.instant)
-        elif isinstance(value, date):
-            sheet.write_datetime(row, column, value, self.day)
-        else:
-            sheet.write_string(row, column, str(value), self.text)
-
-    def _number(self, text: str) -> Any:
+    def number(self, text: str) -> Any:
         decimals = len(text.partition(".")[2])
         if decimals not in self.numbers:
             shown = "0" + ("." + "0" * decimals if decimals else "")
             self.numbers[decimals] = self.workbook.add_format({"num_format": shown})
         return self.numbers[decimals]
+
+
+class _Sheet:
+    """One sheet, written from top to bottom; none where its rows are too many."""
+
+    def __init__(self, sheets: _Sheets, sheet: Any, columns: list[str]) -> None:
+        self.sheets, self.sheet, self.columns, self.row = sheets, sheet, columns, 0
+
+    def write(self, rows: list[list[Any]]) -> None:
+        if self.sheet is None:
+            return
+        if self.row == 0:
+            self._write_head(rows)
+        for row in rows:
+            self.row += 1
+            for column, value in enumerate(row):
+                self._write_cell(column, value)
+
+    def _write_head(self, rows: list[list[Any]]) -> None:
+        """Before the first rows, and as wide as they are."""
+        for number, column in enumerate(self.columns):
+            shown = max([len(column) // 2, *(len(_csv_text(row[number])) for row in rows[:200])])
+            self.sheet.set_column(number, number, min(max(shown + 2, 9), 60))
+        for number, column in enumerate(self.columns):
+            self.sheet.write_string(0, number, column, self.sheets.bold)
+
+    def _write_cell(self, column: int, value: Any) -> None:
+        if value is None:
+            return
+        if isinstance(value, bool):
+            self.sheet.write_boolean(self.row, column, value)
+        elif isinstance(value, _Amount | int):
+            text = value.text if isinstance(value, _Amount) else str(value)
+            if len(text.replace(".", "").lstrip("-0")) > DIGITS_OF_A_NUMBER:
+                self.sheet.write_string(self.row, column, text, self.sheets.text)
+            else:
+                # The decimal itself: as a float it would be another number in the last digit.
+                self.sheet.write_number(self.row, column, Decimal(text), self.sheets.number(text))
+        elif isinstance(value, date):
+            is_instant = isinstance(value, datetime)
+            style = self.sheets.instant if is_instant else self.sheets.day
+            self.sheet.write_datetime(self.row, column, value, style)
+        else:
+            self.sheet.write_string(self.row, column, str(value), self.sheets.text)

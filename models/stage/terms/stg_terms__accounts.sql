@@ -3,6 +3,7 @@ with accounts as (
     select
         trim(account_id) as account_id,
         trim(partner_id) as partner_id,
+        nullif(trim(product), '') as product,
         try_cast(valid_from_date as date) as valid_from_date,
         coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
         valid_until_date as valid_until_text
@@ -28,6 +29,7 @@ neighbours_seen as (
 select
     account_id,
     partner_id,
+    product,
     case
         when account_id is null or partner_id is null then 'key_missing'
         when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'

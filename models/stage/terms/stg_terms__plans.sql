@@ -1,4 +1,6 @@
-with plans as (
+with
+
+plans as (
 
     select
         trim(plan_id) as plan_id,
@@ -6,6 +8,8 @@ with plans as (
         trim(service) as service,
         trim(direction) as direction,
         upper(coalesce(trim(country_code), '*')) as country_code,
+        nullif(trim(region), '') as region,
+        coalesce(nullif(trim(product), ''), '*') as product,
         trim(pricing_model) as pricing_model,
         trim(quantity_unit) as quantity_unit,
         {{ counted_unit('trim(quantity_unit)') }} as counted_unit,
@@ -27,11 +31,19 @@ with plans as (
 
 ),
 
+known_regions as (
+
+    select distinct region from {{ ref('stg_terms__regions') }}
+    where refusal_reason is null
+
+),
+
 -- Fees take no usage: any number of them stand beside each other, and beside the plan of the usage.
 fees_told as (
 
     select
         *,
+        coalesce(region, country_code) as place_name,
         case when pricing_model = 'flat' then plan_id else '' end as fee_id
     from plans
 
@@ -42,12 +54,12 @@ neighbours_seen as (
     select
         *,
         max(valid_until_date) over (
-            partition by partner_id, service, direction, country_code, fee_id
+            partition by partner_id, service, direction, place_name, product, fee_id
             order by valid_from_date nulls last, valid_until_date
             rows between unbounded preceding and 1 preceding
         ) as previous_until_date,
         lead(valid_from_date) over (
-            partition by partner_id, service, direction, country_code, fee_id
+            partition by partner_id, service, direction, place_name, product, fee_id
             order by valid_from_date nulls last, valid_until_date
         ) as next_from_date,
         count(*) over (partition by plan_id) as same_plan_count
@@ -61,6 +73,8 @@ select
     service,
     direction,
     country_code,
+    region,
+    product,
     pricing_model,
     quantity_unit,
     counted_unit,
@@ -77,6 +91,9 @@ select
             then 'pricing_model_unknown'
         when service is null or not {{ is_service('service') }} then 'service_unknown'
         when direction is null or direction not in ('outbound', 'inbound') then 'direction_unknown'
+        when region is not null and country_code != '*' then 'region_beside_country'
+        when region is not null and region not in (select known_regions.region from known_regions)
+            then 'region_unknown'
         when
             pricing_model != 'flat'
             and (charged_on is null or charged_on not in ('answered', 'delivered', 'succeeded', 'submitted'))

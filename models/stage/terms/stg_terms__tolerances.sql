@@ -7,6 +7,8 @@ with tolerances as (
         try_cast(tolerance_ratio as decimal(9, 6)) as tolerance_ratio,
         try_cast(raise_within_days as integer) as raise_within_days,
         coalesce(try_cast(may_withhold as boolean), false) as may_withhold,
+        coalesce({{ parse_whole_number('raise_after_months') }}, 3) as raise_after_months,
+        raise_after_months as raise_after_text,
         count(*) over (
             partition by trim(agreement_id), upper(coalesce(trim(cause), '*'))
         ) as same_tolerance_count
@@ -23,9 +25,12 @@ select
         when tolerance_amount is null or tolerance_amount < 0 then 'tolerance_unreadable'
         when tolerance_ratio is null or tolerance_ratio < 0 then 'tolerance_unreadable'
         when raise_within_days is null then 'raise_within_days_unreadable'
+        when raise_after_text is not null and {{ parse_whole_number('raise_after_text') }} is null
+            then 'raise_after_months_unreadable'
     end as refusal_reason,
     tolerance_amount,
     tolerance_ratio,
     raise_within_days,
+    raise_after_months,
     may_withhold
 from tolerances

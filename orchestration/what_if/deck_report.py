@@ -1,6 +1,6 @@
-"""The answer of `tollgate what-if` as a person reads it, and as JSON for whoever goes on from there.
+"""The answer of `tollgate what-if --deck` as a person reads it, and as JSON for whoever goes on from there.
 
-Belongs here: laying out an answer. Does not belong here: finding it (`what_if.py`), the words of a finding
+Belongs here: laying out an answer. Does not belong here: finding it (`deck.py`), the words of a finding
 (`deck_findings.py`).
 """
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration import deck_findings
-from orchestration.what_if import Answer, Line, Rate
+from orchestration.what_if.deck import Answer, Line, Rate
 
 MORE_DECIMALS_THAN_AN_INVOICE = 2
 ROWS_SHOWN = 5

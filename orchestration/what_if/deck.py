@@ -4,27 +4,25 @@ The models themselves answer, on a scratch warehouse with a copy of that carrier
 are, once as if the new one had been in force all month. Nothing of the home is changed.
 
 Belongs here: what is copied, what "in force all month" does to the rows of a deck, and the comparison. Does not belong
-here: rating, which the models do; how a file is loaded (`loading.py`); what is printed (`what_if_report.py`).
+here: rating, which the models do; how a file is loaded (`loading.py`); what is printed (`deck_report.py`).
 """
 
-import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 
 from orchestration import deck_findings, feeds, file_ledger, loading, terms
-from orchestration.dbt_run import dbt, succeeded
 from orchestration.feeds import Feed
 from orchestration.lock import only_run
 from orchestration.settings import Home
-from orchestration.sql import quote_name, quote_text
+from orchestration.sql import quote_name
+from orchestration.what_if.scratch import CannotAnswer, Scratch, column, next_month, own_environment
 
 SHOWN = 20
 # These stand in the scratch warehouse as tables with copied rows; what is built from them is the models' own work.
@@ -141,10 +139,6 @@ REFUSED = """
 """
 
 
-class CannotAnswer(Exception):
-    """The question is asked wrongly, or there is nothing to answer it with. The message says what to do."""
-
-
 @dataclass(frozen=True)
 class Rate:
     """A price of a code; `rate_amount` is None where the code has several, for hours or seconds of a call."""
@@ -242,8 +236,8 @@ def ask(
     feed = _feed(feed_name, deck)
     if not home.warehouse.exists():
         raise CannotAnswer(f"{home.root} holds no warehouse yet: run `tollgate run`")
-    with tempfile.TemporaryDirectory(prefix="tollgate-what-if-") as folder, _own_environment():
-        scratch = Scratch(Home(Path(folder).resolve() / "home"), manifest)
+    with tempfile.TemporaryDirectory(prefix="tollgate-what-if-") as folder, own_environment():
+        scratch = DeckScratch(Home(Path(folder).resolve() / "home"), manifest)
         tell(f"reading {deck.name}")
         scratch.load(feed, deck)
         # A run of this home writes the tables that are copied, and hands dbt the same terms.
@@ -288,51 +282,8 @@ def _feed(name: str, deck: Path) -> Feed:
     return feed
 
 
-@contextmanager
-def _own_environment() -> Iterator[None]:
-    """dbt reads places from the environment; what is set inside is unset again."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-class Scratch:
-    """A warehouse that is thrown away. Its schema `what_if` holds what stands beside the models' own tables."""
-
-    def __init__(self, home: Home, manifest: object) -> None:
-        self.home = home
-        self.manifest = manifest
-        home.warehouse.parent.mkdir(parents=True)
-        os.environ["TOLLGATE_WAREHOUSE"] = str(home.warehouse)
-        with self.connect() as connection:
-            file_ledger.prepare(connection)
-            connection.execute("create schema stage; create schema what_if")
-
-    @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with duckdb.connect(str(self.home.warehouse)) as connection:
-            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-            yield connection
-
-    @contextmanager
-    def beside(self, home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-        """This warehouse as `scratch` and the home's, which is only read, as `tollgate`: so its views know it."""
-        with duckdb.connect() as connection:
-            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-            connection.execute(f"attach {quote_text(home.warehouse)} as tollgate (read_only)")
-            connection.execute(f"attach {quote_text(self.home.warehouse)} as scratch")
-            yield connection
-
-    def build(self, *selected: str, exclude: tuple[str, ...] = ()) -> None:
-        """The real models, anew and without their tests."""
-        if self.manifest is None:
-            self.manifest = succeeded(dbt(self.home.root, "parse")).result
-        options = ["--full-refresh", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-        options += ["--select", *selected, *(["--exclude", *exclude] if exclude else [])]
-        succeeded(dbt(self.home.root, "build", *options, manifest=self.manifest))
+class DeckScratch(Scratch):
+    """A scratch warehouse with the decks and events of one carrier."""
 
     def load(self, feed: Feed, deck: Path) -> None:
         """The file, by the usual loader. It may have landed in the home too, so its rows get an id of their own."""
@@ -401,7 +352,7 @@ class Scratch:
             if carrier not in rows:
                 raise CannotAnswer(f"{file_name} holds no row of {carrier}; it is a deck of {', '.join(rows)}")
             if not rows[carrier]:
-                reasons = _column(
+                reasons = column(
                     connection,
                     """
                     select distinct refusal_reason from stage.int_deck_rows_collected
@@ -468,7 +419,7 @@ class Scratch:
 
     def put_in_force(self, month: date) -> None:
         """The decks as if all that the file says had been said for the first day of the month, and nothing since."""
-        days = {"first_day": month, "next_first_day": _next(month)}
+        days = {"first_day": month, "next_first_day": next_month(month)}
         with self.connect() as connection:
             connection.execute(LAST_WORDS)
             connection.execute(DAYS, days)
@@ -480,16 +431,16 @@ class Scratch:
 
     def answer(self, file_name: str, carrier: str, month: date) -> Answer:
         with self.connect() as connection:
-            files = _column(connection, "select file_id from ingest.files")
-            [events] = _column(connection, "select count(*) from what_if.after")
-            [unrated] = _column(
+            files = column(connection, "select file_id from ingest.files")
+            [events] = column(connection, "select count(*) from what_if.after")
+            [unrated] = column(
                 connection,
                 """
                 select count(*) from what_if.before join what_if.after using (event_id)
                 where before.rating_status = 'unrated' and after.rating_status = 'unrated'
                 """,
             )
-            [several] = _column(
+            [several] = column(
                 connection,
                 """
                 select count(*) from (
@@ -516,22 +467,14 @@ class Scratch:
             )
 
 
-def _column(connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None) -> list:
-    return [value for (value,) in connection.execute(query, parameters).fetchall()]
-
-
 def _in_words(decks: list[tuple[str, str]]) -> str:
     return ", ".join(f"{service} {direction}" for service, direction in decks)
-
-
-def _next(month: date) -> date:
-    return (month + timedelta(days=31)).replace(day=1)
 
 
 def _last_whole_month(months: list[date]) -> date:
     """The one before the newest, which may still go on; the newest where there is no other just before it."""
     newest = max(months)
-    return next((month for month in months if _next(month) == newest), newest)
+    return next((month for month in months if next_month(month) == newest), newest)
 
 
 def _rates(found: list[tuple]) -> tuple[Rate, ...]:

@@ -1,0 +1,189 @@
+-- One row per partner, service, direction, product, country and stretch of time in which one plan of usage
+-- is the closest, with that plan, or with the mark that it was refused. From the specific to the general:
+-- a plan for the product of the account beats one for all; of those, the one for the country of the
+-- destination, then the one for a region that it lies in, then the one for all. A refused plan keeps its
+-- place: what it would have charged is uncharged, and not charged by the next more general one. Only
+-- products and countries that some plan of the partner tells apart have rows; all others go by *.
+with
+
+plans as (
+
+    select
+        *,
+        refusal_reason is not null as is_refused
+    from {{ ref('int_plans_resolved') }}
+    where
+        coalesce(pricing_model, '') != 'flat'
+        and partner_id is not null
+        and valid_from_date < valid_until_date
+
+),
+
+regions as (
+
+    select * from {{ ref('stg_terms__regions') }}
+    where refusal_reason is null
+
+),
+
+-- Each plan with each country that it is for; * is every other one.
+plans_placed as (
+
+    select
+        plans.*,
+        coalesce(regions.country_code, plans.country_code) as place_code,
+        case
+            when regions.country_code is not null then 2
+            when plans.country_code = '*' then 3
+            else 1
+        end as place_rank
+    from plans
+    left join regions
+        on plans.region = regions.region
+    where plans.region is null or regions.country_code is not null
+
+),
+
+products as (
+
+    select distinct
+        partner_id,
+        product
+    from plans
+    union
+    select distinct
+        partner_id,
+        '*' as product
+    from plans
+
+),
+
+places as (
+
+    select distinct
+        partner_id,
+        service,
+        direction,
+        place_code
+    from plans_placed
+    union
+    select distinct
+        partner_id,
+        service,
+        direction,
+        '*' as place_code
+    from plans_placed
+
+),
+
+candidates as (
+
+    select
+        places.partner_id,
+        places.service,
+        places.direction,
+        products.product,
+        places.place_code,
+        plans_placed.plan_id,
+        plans_placed.is_refused,
+        case when plans_placed.product = '*' then 2 else 1 end as product_rank,
+        plans_placed.place_rank,
+        plans_placed.valid_from_date,
+        plans_placed.valid_until_date
+    from places
+    inner join products
+        on places.partner_id = products.partner_id
+    inner join plans_placed
+        on
+            places.partner_id = plans_placed.partner_id
+            and places.service = plans_placed.service
+            and places.direction = plans_placed.direction
+            and plans_placed.product in (products.product, '*')
+            and plans_placed.place_code in (places.place_code, '*')
+
+),
+
+days_of_change as (
+
+    select
+        partner_id,
+        service,
+        direction,
+        product,
+        place_code,
+        valid_from_date as first_date
+    from candidates
+    union
+    select
+        partner_id,
+        service,
+        direction,
+        product,
+        place_code,
+        valid_until_date as first_date
+    from candidates
+
+),
+
+stretches as (
+
+    select
+        *,
+        lead(first_date) over (
+            partition by partner_id, service, direction, product, place_code order by first_date
+        ) as until_date
+    from days_of_change
+
+),
+
+plans_chosen as (
+
+    select
+        stretches.partner_id,
+        stretches.service,
+        stretches.direction,
+        stretches.product,
+        stretches.place_code,
+        candidates.plan_id,
+        candidates.is_refused,
+        stretches.first_date as valid_from_date,
+        stretches.until_date as valid_until_date
+    from stretches
+    inner join candidates
+        on
+            stretches.partner_id = candidates.partner_id
+            and stretches.service = candidates.service
+            and stretches.direction = candidates.direction
+            and stretches.product = candidates.product
+            and stretches.place_code = candidates.place_code
+            and stretches.first_date >= candidates.valid_from_date
+            and stretches.first_date < candidates.valid_until_date
+    qualify row_number() over (
+        partition by
+            stretches.partner_id, stretches.service, stretches.direction, stretches.product,
+            stretches.place_code, stretches.first_date
+        order by
+            candidates.product_rank, candidates.place_rank, candidates.is_refused, candidates.plan_id
+    ) = 1
+
+)
+
+select
+    plans_chosen.partner_id,
+    plans_chosen.service,
+    plans_chosen.direction,
+    plans_chosen.product,
+    plans_chosen.place_code,
+    case when not plans_chosen.is_refused then plans_chosen.plan_id end as plan_id,
+    case when not plans_chosen.is_refused then plans.charged_on end as charged_on,
+    case when not plans_chosen.is_refused then plans.counted_unit end as counted_unit,
+    case when not plans_chosen.is_refused then plans.pricing_model end as pricing_model,
+    case when not plans_chosen.is_refused then plans.priced_on end as priced_on,
+    case when not plans_chosen.is_refused then plans.minimum_quantity end as minimum_quantity,
+    case when not plans_chosen.is_refused then plans.increment_quantity end as increment_quantity,
+    plans_chosen.is_refused,
+    plans_chosen.valid_from_date,
+    plans_chosen.valid_until_date
+from plans_chosen
+left join plans
+    on plans_chosen.plan_id = plans.plan_id and not plans.is_refused

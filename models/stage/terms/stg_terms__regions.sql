@@ -1,0 +1,28 @@
+with
+
+regions as (
+
+    select
+        trim(region) as region,
+        upper(trim(country_code)) as country_code,
+        count(*) over (partition by trim(region), upper(trim(country_code))) as same_country_count
+    from {{ ref('regions') }}
+
+),
+
+known_countries as (
+
+    select country_code from {{ ref('countries') }}
+
+)
+
+select
+    regions.region,
+    regions.country_code,
+    case
+        when regions.region is null or regions.country_code is null then 'key_missing'
+        when regions.country_code not in (select known_countries.country_code from known_countries)
+            then 'country_unknown'
+        when regions.same_country_count > 1 then 'terms_overlap'
+    end as refusal_reason
+from regions
