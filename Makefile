@@ -34,7 +34,7 @@ bench: setup
 
 lint: setup
 	@$(IN_VENV) ruff check .
-	@$(IN_VENV) sqlfluff lint --disable-progress-bar models tests
+	@$(IN_VENV) sqlfluff lint --disable-progress-bar --processes 0 models tests
 
 setup: $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	@test -d .venv || echo "installing into .venv (about 800 MB, once)"

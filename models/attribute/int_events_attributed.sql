@@ -49,7 +49,7 @@ agreements as (
 
 plans as (
 
-    select * from {{ ref('int_plans_chosen') }}
+    select * from {{ ref('int_plans_placed') }}
 
 ),
 

@@ -27,7 +27,7 @@ regions as (
 ),
 
 -- Each plan with each country that it is for; * is every other one.
-plans_placed as (
+regions_unfolded as (
 
     select
         plans.*,
@@ -65,14 +65,14 @@ places as (
         service,
         direction,
         place_code
-    from plans_placed
+    from regions_unfolded
     union
     select distinct
         partner_id,
         service,
         direction,
         '*' as place_code
-    from plans_placed
+    from regions_unfolded
 
 ),
 
@@ -84,22 +84,22 @@ candidates as (
         places.direction,
         products.product,
         places.place_code,
-        plans_placed.plan_id,
-        plans_placed.is_refused,
-        case when plans_placed.product = '*' then 2 else 1 end as product_rank,
-        plans_placed.place_rank,
-        plans_placed.valid_from_date,
-        plans_placed.valid_until_date
+        regions_unfolded.plan_id,
+        regions_unfolded.is_refused,
+        case when regions_unfolded.product = '*' then 2 else 1 end as product_rank,
+        regions_unfolded.place_rank,
+        regions_unfolded.valid_from_date,
+        regions_unfolded.valid_until_date
     from places
     inner join products
         on places.partner_id = products.partner_id
-    inner join plans_placed
+    inner join regions_unfolded
         on
-            places.partner_id = plans_placed.partner_id
-            and places.service = plans_placed.service
-            and places.direction = plans_placed.direction
-            and plans_placed.product in (products.product, '*')
-            and plans_placed.place_code in (places.place_code, '*')
+            places.partner_id = regions_unfolded.partner_id
+            and places.service = regions_unfolded.service
+            and places.direction = regions_unfolded.direction
+            and regions_unfolded.product in (products.product, '*')
+            and regions_unfolded.place_code in (places.place_code, '*')
 
 ),
 
@@ -136,7 +136,7 @@ stretches as (
 
 ),
 
-plans_chosen as (
+plans_placed as (
 
     select
         stretches.partner_id,
@@ -169,21 +169,21 @@ plans_chosen as (
 )
 
 select
-    plans_chosen.partner_id,
-    plans_chosen.service,
-    plans_chosen.direction,
-    plans_chosen.product,
-    plans_chosen.place_code,
-    case when not plans_chosen.is_refused then plans_chosen.plan_id end as plan_id,
-    case when not plans_chosen.is_refused then plans.charged_on end as charged_on,
-    case when not plans_chosen.is_refused then plans.counted_unit end as counted_unit,
-    case when not plans_chosen.is_refused then plans.pricing_model end as pricing_model,
-    case when not plans_chosen.is_refused then plans.priced_on end as priced_on,
-    case when not plans_chosen.is_refused then plans.minimum_quantity end as minimum_quantity,
-    case when not plans_chosen.is_refused then plans.increment_quantity end as increment_quantity,
-    plans_chosen.is_refused,
-    plans_chosen.valid_from_date,
-    plans_chosen.valid_until_date
-from plans_chosen
+    plans_placed.partner_id,
+    plans_placed.service,
+    plans_placed.direction,
+    plans_placed.product,
+    plans_placed.place_code,
+    case when not plans_placed.is_refused then plans_placed.plan_id end as plan_id,
+    case when not plans_placed.is_refused then plans.charged_on end as charged_on,
+    case when not plans_placed.is_refused then plans.counted_unit end as counted_unit,
+    case when not plans_placed.is_refused then plans.pricing_model end as pricing_model,
+    case when not plans_placed.is_refused then plans.priced_on end as priced_on,
+    case when not plans_placed.is_refused then plans.minimum_quantity end as minimum_quantity,
+    case when not plans_placed.is_refused then plans.increment_quantity end as increment_quantity,
+    plans_placed.is_refused,
+    plans_placed.valid_from_date,
+    plans_placed.valid_until_date
+from plans_placed
 left join plans
-    on plans_chosen.plan_id = plans.plan_id and not plans.is_refused
+    on plans_placed.plan_id = plans.plan_id and not plans.is_refused
