@@ -42,6 +42,44 @@
     ) as units_left_over_counted
 {%- endmacro %}
 
+{# Largest remainder where the parts are known and only have to be rounded: exact amounts of either sign become whole units of 10^-decimals that
+   add up to `total`, which is their sum rounded in whatever mode. Parts that are whole already stay as they are. The parts of a total below
+   0 are rounded as those of its opposite are.
+   source      a CTE with one row per part; total and group columns repeated on each row, the total already at `decimals`
+   returns     a select of the source's columns, columns of the working (_*) and `into` (exact amount) #}
+{% macro round_parts(source, part, total, group_by, tie_break, decimals, into) -%}
+    {%- set unit = power_of_ten('12 - (' ~ decimals ~ ')') -%}
+    {%- set sign = 'case when ' ~ total ~ ' < 0 then -1 else 1 end' -%}
+    select
+        remainders_ranked.*,
+        {{ from_units(
+            sign ~ ' * (_floor_units + case when _left_over_rank <= _units_left_over then 1 else 0 end) * ' ~ unit
+        ) }} as {{ into }}
+    from (
+        select
+            floors_taken.*,
+            {{ integer_divide('cast(abs(' ~ total ~ ') * 1000000000000 as ' ~ wide_integer() ~ ')', unit) }}
+            - sum(_floor_units) over (partition by {{ group_by }}) as _units_left_over,
+            row_number() over (
+                partition by {{ group_by }} order by _part_units - _floor_units * {{ unit }} desc, {{ tie_break }}
+            ) as _left_over_rank
+        from (
+            select
+                parts_counted.*,
+                case
+                    when _part_units >= 0 then {{ integer_divide('_part_units', unit) }}
+                    else -{{ integer_divide('(-_part_units + ' ~ unit ~ ' - 1)', unit) }}
+                end as _floor_units
+            from (
+                select
+                    {{ source }}.*,
+                    {{ sign }} * cast({{ part }} * 1000000000000 as {{ wide_integer() }}) as _part_units
+                from {{ source }}
+            ) as parts_counted
+        ) as floors_taken
+    ) as remainders_ranked
+{%- endmacro %}
+
 {# Where parts are too many to be ranked: a part of a total by weight, rounded toward zero, in whole units of 10^-6. What the parts leave
    over, less than a unit for each, is the caller's to lay on one of them. Amounts below 10^14. #}
 {% macro part_rounded_down(total, weight, weight_of_all, weight_decimals) -%}

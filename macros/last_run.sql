@@ -13,7 +13,8 @@
     {%- if not execute or flags.FULL_REFRESH -%} {{ return(true) }} {%- endif -%}
     {%- for model in [
         'int_events_rated', 'int_usage_summed', 'int_ratings_grouped', 'int_charges_grouped',
-        'int_loads_applied', 'int_rates_applied', 'int_rating_terms_applied', 'int_carriers_applied', 'int_charging_terms_applied'
+        'int_loads_applied', 'int_rates_applied', 'int_rating_terms_applied', 'int_carriers_applied', 'int_charging_terms_applied',
+        'int_transactions_applied'
     ] -%}
         {%- if last_run(model) is none -%} {{ return(true) }} {%- endif -%}
     {%- endfor -%}

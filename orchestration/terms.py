@@ -13,13 +13,25 @@ from pathlib import Path
 from orchestration import settings
 
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
-OPTIONAL_FILES = {"carrier_fees.csv", "destination_codes.csv", "numbers.csv", "plan_options.csv", "regions.csv"}
+OPTIONAL_FILES = {
+    "carrier_fees.csv",
+    "destination_codes.csv",
+    "numbers.csv",
+    "participation_rules.csv",
+    "plan_options.csv",
+    "regions.csv",
+    "revenue_share_tiers.csv",
+}
 """A folder without one of them is handed on with an empty one: nothing of its kind is agreed."""
 OPTIONAL_COLUMNS = {
     "accounts.csv": {"product"},
     "agreements.csv": {"total_rounding_decimals"},
     "plans.csv": {"region", "product"},
     "plan_tiers.csv": {"block_quantity", "rate_ratio"},
+    "revenue_shares.csv": {
+        *("participant_role", "share_kind", "share_basis", "step", "priority", "is_exclusive"),
+        *("unit_amount", "priced_per_quantity", "floor_amount", "cap_amount", "guarantee_amount"),
+    },
     "tolerances.csv": {"raise_after_months"},
 }
 """A file without one of them is handed on with an empty one."""

@@ -27,7 +27,8 @@ EVENTS = 1_500
 RUNS = 4
 KEPT = (
     "stage.int_events_collected", "rate.int_events_rated", "attribute.int_ratings_grouped",
-    "attribute.int_charges_grouped", "attribute.int_usage_summed", "settle.fct_usage_daily", "settle.fct_margins",
+    "attribute.int_charges_grouped", "attribute.int_usage_summed", "attribute.int_shares_allocated",
+    "settle.fct_usage_daily", "settle.fct_margins",
 )  # fmt: skip
 EVENTS_DONE = ("--select", "path:models/stage", "path:models/rate", "path:models/attribute")
 EVERYTHING = (*EVENTS_DONE, "path:models/reconcile", "path:models/settle")
@@ -87,6 +88,8 @@ def arrivals(dice: random.Random, folder: Path) -> Arrivals:
         ]  # fmt: skip
         come.files.append(("usage/sendgrid", f"a_mails-{number}.jsonl", "\n".join(map(json.dumps, said))))
 
+    come.files += items_and_participants(dice, [row["event_id"] for row in files.rows["usage"]], folder)
+
     def change(table: str, key: str, value: str, **new: object) -> object:
         def apply(tables: dict[str, list[dict]]) -> None:
             tables[table] = [row | new if row[key] == value else row for row in tables[table]]
@@ -109,15 +112,32 @@ def arrivals(dice: random.Random, folder: Path) -> Arrivals:
         old["valid_until_date"] = middle
 
     come.terms |= {
-        "accounts": [{"account_id": "a", "partner_id": "p", "valid_from_date": "2020-01-01"}],
-        "plans": [{"plan_id": "plan", "partner_id": "p", "service": "voice", "direction": "outbound",
+        "accounts": [
+            {"account_id": name, "partner_id": "p", "valid_from_date": "2020-01-01"} for name in ("a", "of-items")
+        ],
+        "participation_rules": [
+            {"participation_id": "all", "participant_partner_id": "friend", "participant_role": "referrer",
+             "valid_from_date": "2020-01-01"}
+        ],
+        "revenue_shares": [
+            {"rule_id": "shares", "seller_partner_id": "p", "service": service, "share_ratio": "0.1",
+             "participant_role": role, "valid_from_date": "2020-01-01"}
+            for service in ("voice", "video") for role in ("referrer", "reseller")
+        ],
+        "plans": [{"plan_id": "items", "partner_id": "p", "service": "video", "direction": "outbound",
+                   "country_code": "*", "valid_from_date": "2020-01-01", "pricing_model": "lines",
+                   "quantity_unit": "participant_second", "minimum_quantity": 0, "increment_quantity": 0,
+                   "priced_per_quantity": 1, "charged_on": "submitted"},
+                  {"plan_id": "plan", "partner_id": "p", "service": "voice", "direction": "outbound",
                    "country_code": "*", "valid_from_date": "2020-01-01", "pricing_model": "per_unit",
                    "quantity_unit": "second", "minimum_quantity": 1, "increment_quantity": 1,
                    "priced_per_quantity": 60, "charged_on": "answered"}],
         "plan_tiers": [{"plan_id": "plan", "tier_number": 1, "unit_amount": "0.1", "flat_amount": 0}],
     }  # fmt: skip
-    come.terms["parties"].append({"party_id": "p", "party_name": "p", "country_code": "DE", "is_carrier": "false",
-                                  "is_partner": "true"})  # fmt: skip
+    come.terms["parties"] += [
+        {"party_id": name, "party_name": name, "country_code": "DE", "is_carrier": "false", "is_partner": "true"}
+        for name in ("p", "friend", "chain")
+    ]
     come.terms["agreements"].append(
         {"agreement_id": "p", "party_id": "p", "party_role": "partner", "valid_from_date": "2020-01-01",
          "currency": "EUR", "time_zone": "Asia/Tokyo", "rounding_mode": "half_up", "payment_days": 30,
@@ -130,8 +150,35 @@ def arrivals(dice: random.Random, folder: Path) -> Arrivals:
         leave("parties", "party_id", "carrier-03"),
         change("agreements", "agreement_id", "carrier-04", currency="XXX"),  # refused: no such currency
         change("plans", "plan_id", "plan", increment_quantity=60),
+        change("participation_rules", "participation_id", "all", account_id="of-items"),
     ]  # fmt: skip
     return come
+
+
+def items_and_participants(dice: random.Random, calls: list[str], folder: Path) -> list[tuple[str, str, str]]:
+    """Priced items, some of which are refunded by another file, and who took part in some calls and items."""
+    items: list[list[dict]] = [[] for _ in range(3)]
+    for number in range(60):
+        at = datetime.combine(FIRST_DAY, datetime.min.time(), UTC) + timedelta(days=number % 9, hours=number % 20)
+        item = {"event_id": f"item-{number}", "service": "video", "direction": "outbound", "account_id": "of-items",
+                "carrier_id": "carrier-05", "started_at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "status": "succeeded",
+                "quantity": "60", "quantity_unit": "participant_second", "amount": dice.randint(1, 99),
+                "amount_currency": "EUR", "received_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}  # fmt: skip
+        dice.choice(items).append(item)
+        if number % 3 == 0:
+            back = {"event_id": f"back-{number}", "amount": -item["amount"], "refund_of": item["event_id"]}
+            dice.choice(items).append(item | back)
+    named = [
+        {"event_feed": "native", "event_id": event, "participant_partner_id": "chain", "participant_role": role}
+        for event in [*dice.sample(calls, 40), *(f"item-{number}" for number in range(0, 60, 4))]
+        for role in ("referrer", "reseller")
+    ]
+    return [
+        *(("usage/native", f"items-{number}.csv", as_csv(rows, columns_of("usage__native"), folder))
+          for number, rows in enumerate(items)),
+        *(("event_participants/native", f"named-{number}.csv",
+           as_csv(named[number::2], columns_of("event_participants__native"), folder)) for number in range(2)),
+    ]  # fmt: skip
 
 
 class Warehouse:

@@ -54,3 +54,8 @@
 {% macro fail(message) -%} {{ adapter.dispatch('fail')(message) }} {%- endmacro %}
 {% macro default__fail(message) -%} error('{{ message }}') {%- endmacro %}
 {% macro spark__fail(message) -%} raise_error('{{ message }}') {%- endmacro %}
+
+{# The different texts of a group as one, in the order of the alphabet. #}
+{% macro texts_joined(text) -%} {{ adapter.dispatch('texts_joined')(text) }} {%- endmacro %}
+{% macro default__texts_joined(text) -%} string_agg(distinct {{ text }}, ',' order by {{ text }}) {%- endmacro %}
+{% macro spark__texts_joined(text) -%} nullif(concat_ws(',', array_sort(collect_set({{ text }}))), '') {%- endmacro %}

@@ -1,7 +1,7 @@
 -- depends_on: {{ ref("int_days_affected") }}
 -- depends_on: {{ ref("int_usage_summed") }}
--- One row per charge group: who is charged for events, by which plan, or why nobody is. A
--- run adds those that its events bring and drops those that no usage group has any more.
+-- One row per charge group: who is charged for events, by which plan, or why nobody is, and who shares in
+-- them. A run adds those that its events bring and drops those that no usage group has any more.
 with
 
 events as (
@@ -24,14 +24,22 @@ charges_grouped as (
         partner_agreement_id,
         plan_id,
         charge_status,
-        uncharged_reason
+        uncharged_reason,
+        share_account_id,
+        stated_participants,
+        refunded_agreement_id,
+        refunded_date
     from events
     group by
         partner_id,
         partner_agreement_id,
         plan_id,
         charge_status,
-        uncharged_reason
+        uncharged_reason,
+        share_account_id,
+        stated_participants,
+        refunded_agreement_id,
+        refunded_date
 
 )
 

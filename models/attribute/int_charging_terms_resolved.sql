@@ -5,6 +5,7 @@
     'stg_terms__regions': 'true',
     'int_plans_resolved': 'true',
     'int_agreements_resolved': "party_role = 'partner'",
+    'stg_terms__participation_rules': 'account_id is not null',
 } %}
 
 {% for model, condition in models.items() %}

@@ -1,9 +1,10 @@
--- One row per day (UTC) whose usage groups change, because an event of it was rated again, came or went; one
--- row in place of all days where the terms of charging changed or all events were rated anew. A day to which
--- events only came is added to; the groups of the others are made again.
+-- One row per day (UTC) whose usage groups change, because an event of it was rated again, came or went, or
+-- others share in it; one row in place of all days where the terms of charging changed or all events were
+-- rated anew. A day to which events only came is added to; the groups of the others are made again.
 {% set affected = ref('int_events_affected') %} {# here, since the graph is read from a run that rates anew #}
 {% set charging_terms = ref('int_charging_terms_resolved') %}
 {% set ratings = ref('int_events_rated') %}
+{% set marks = ref('int_transactions_marked') %}
 
 with
 
@@ -52,6 +53,35 @@ with
 
     ),
 
+    marks_changed as (
+
+        select coalesce(marks_now.event_id, marks_before.event_id) as event_id
+        from (
+            select
+                event_id,
+                {{ transaction_mark() }} as mark
+            from {{ marks }}
+        ) as marks_now
+        full outer join {{ last_run('int_transactions_applied') }} as marks_before
+            on marks_now.event_id = marks_before.event_id
+        where {{ differs('marks_now.mark', 'marks_before.mark') }}
+
+    ),
+
+    -- Events that are rated again are counted above.
+    marked_counted as (
+
+        select
+            cast(events.started_at as date) as usage_date,
+            count(*) as event_count
+        from {{ ratings }} as events
+        inner join marks_changed
+            on events.event_id = marks_changed.event_id
+        where events.event_id not in (select affected.event_id from {{ affected }} as affected)
+        group by cast(events.started_at as date)
+
+    ),
+
     groups_counted as (
 
         select
@@ -70,12 +100,15 @@ with
             coalesce(events_counted.event_count, 0) as event_count,
             coalesce(affected_counted.event_count, 0) as affected_count,
             coalesce(groups_counted.event_count, 0) as grouped_count,
+            coalesce(marked_counted.event_count, 0) as marked_count,
             groups_counted.fingerprint as fingerprint_before
         from events_counted
         full outer join groups_counted
             on events_counted.usage_date = groups_counted.usage_date
         left join affected_counted
             on events_counted.usage_date = affected_counted.usage_date
+        left join marked_counted
+            on events_counted.usage_date = marked_counted.usage_date
 
     ),
 
@@ -105,10 +138,11 @@ with
             -- The groups hold what was there before; where that and the affected events are all there is now,
             -- none of these was there, and none left.
             grouped_count + affected_count = event_count
+            and marked_count = 0
             and not exists (select 1 from every_day) as is_added_to,
             fingerprint_before
         from days_counted
-        where affected_count > 0 or event_count != grouped_count
+        where affected_count > 0 or marked_count > 0 or event_count != grouped_count
 
     )
 {% endif %}

@@ -15,10 +15,28 @@ events as (
 
 ),
 
+-- An account is told apart from the others of its partner only where a rule of participation does so.
+accounts_told_apart as (
+
+    select distinct account_id
+    from {{ ref('stg_terms__participation_rules') }}
+    where refusal_reason is null and account_id is not null
+
+),
+
 accounts as (
 
-    select * from {{ ref('stg_terms__accounts') }}
-    where refusal_reason is null
+    select
+        account_rows.account_id,
+        account_rows.partner_id,
+        account_rows.product,
+        accounts_told_apart.account_id as share_account_id,
+        account_rows.valid_from_date,
+        account_rows.valid_until_date
+    from {{ ref('stg_terms__accounts') }} as account_rows
+    left join accounts_told_apart
+        on account_rows.account_id = accounts_told_apart.account_id
+    where account_rows.refusal_reason is null
 
 ),
 
@@ -51,6 +69,19 @@ events_with_partners as (
         events.*,
         accounts.partner_id,
         coalesce(products.product, '*') as product,
+        case when marks.refunded_event_id is null then accounts.share_account_id else refunded.account_id end
+            as share_account_id,
+        marks.stated_participants,
+        marks.refunded_agreement_id,
+        marks.refunded_date,
+        case
+            when marks.refunded_event_id is null then null
+            when marks.refusal_reason is not null then marks.refusal_reason
+            when marks.refunded_partner_id != accounts.partner_id then 'refund_of_another_partner'
+            when coalesce(marks.refunded_currency, '') != agreements.currency
+                then 'refund_in_another_currency'
+        end as refund_refusal_reason,
+        marks.refunded_event_id is not null as is_refund,
         agreements.agreement_id as partner_agreement_id,
         agreements.currency as charge_currency,
         cast({{ to_local('events.started_at', "coalesce(agreements.time_zone, 'UTC')") }} as date)
@@ -70,6 +101,10 @@ events_with_partners as (
             accounts.partner_id = agreements.party_id
             and events.started_at >= agreements.valid_from_at
             and events.started_at < agreements.valid_until_at
+    left join {{ ref('int_transactions_marked') }} as marks
+        on events.event_id = marks.event_id
+    left join accounts_told_apart as refunded
+        on marks.refunded_account_id = refunded.account_id
 
 ),
 
@@ -138,6 +173,8 @@ statuses_given as (
             when plan_id is null then 'no_plan'
             when plan_unit != quantity_unit and not (plan_unit = 'message' and quantity_unit = 'segment')
                 then 'quantity_unit_differs'
+            when is_refund and refund_refusal_reason is not null then refund_refusal_reason
+            when is_refund and pricing_model != 'lines' then 'refund_without_plan_of_lines'
             when priced_on is null or not is_charged then null
             when charged_amount is null then 'amount_missing'
             when amount_currency != charge_currency then 'amount_currency_differs'
@@ -173,6 +210,10 @@ quantities_charged as (
             else 'not_charged'
         end as charge_status,
         uncharged_reason,
+        share_account_id,
+        stated_participants,
+        refunded_agreement_id,
+        refunded_date,
         quantity,
         billed_quantity,
         case

@@ -53,6 +53,8 @@ records_metered as (
         ) }} as prorated_quantity,
         events.charged_amount,
         events.counts_toward_commitment,
+        events.rating_group_id,
+        events.charge_group_id,
         events.partner_local_date as usage_date,
         events.started_at,
         {{ month_of('events.partner_local_date') }} as period_start_date
@@ -77,5 +79,7 @@ select
     counts_toward_commitment,
     usage_date,
     started_at,
-    period_start_date
+    period_start_date,
+    rating_group_id,
+    charge_group_id
 from records_metered

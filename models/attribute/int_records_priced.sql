@@ -135,6 +135,8 @@ records_priced as (
                 * 1000000000000 as {{ wide_integer() }}
             ) * 10000
         end as record_price_units,
+        rating_group_id,
+        charge_group_id,
         usage_date,
         period_start_date
     from costs_multiplied

@@ -1,5 +1,5 @@
 -- One row per plan and day whose revenue is shared: its part of what the seller's rules give away, by
--- revenue, to a millionth.
+-- revenue, to a millionth. What a guarantee pays in a month without any usage can be laid on none.
 with
 
 shared as (
@@ -20,7 +20,15 @@ days_with_shares as (
         revenue.charge_group_id,
         revenue.partner_local_date,
         revenue.revenue_currency as share_currency,
-        revenue.revenue_amount,
+        -- Where a month earns nothing, by what was used.
+        case
+            when
+                sum(abs(revenue.revenue_amount)) over (
+                    partition by shared.partner_agreement_id, shared.service, shared.period_start_date
+                ) > 0
+                then abs(revenue.revenue_amount)
+            else revenue.charged_quantity
+        end as weight,
         shared.partner_agreement_id,
         shared.service,
         shared.period_start_date,
@@ -37,7 +45,7 @@ days_with_shares as (
 share_costs_allocated as (
 
     {{ allocate(
-        source='days_with_shares', total='group_shared_amount', weight='abs(revenue_amount)',
+        source='days_with_shares', total='group_shared_amount', weight='weight',
         group_by='partner_agreement_id, service, period_start_date',
         tie_break='partner_local_date, charge_group_id', decimals=6, into='share_amount'
     ) }}

@@ -1,93 +1,125 @@
--- One row per transaction group (a seller's revenue of one service and billing month), rule and beneficiary.
--- A rule's parts come from largest remainder at the minor unit, so they add up to what the rule shares.
+-- One row per transaction group, rule and beneficiary; beside the shares, as rows of their own, what a floor,
+-- a cap or a guarantee adds or takes away over all groups of a month.
 with
 
-revenue as (
+allocations as (
 
     select
+        'share' as allocation_type,
+        transaction_group_id,
         billing_period_id,
-        partner_id as seller_partner_id,
+        rule_id,
+        seller_partner_id,
         partner_agreement_id,
+        beneficiary_partner_id,
+        participant_role,
         service,
-        charge_currency,
-        rounding_mode,
-        line_rounding_decimals,
-        period_start_date,
-        cast(sum(charge_amount) as {{ exact_amount() }}) as gross_amount
-    from {{ ref('int_charges_priced') }}
-    -- A fee that no usage stands behind is nobody's share of a service.
-    where not coalesce(is_without_usage, false)
-    group by
-        billing_period_id, partner_id, partner_agreement_id, service, charge_currency, rounding_mode,
-        line_rounding_decimals, period_start_date
-
-),
-
-share_rules as (
-
-    select * from {{ ref('stg_terms__revenue_shares') }}
-    where refusal_reason is null
-
-),
-
-rules_applied as (
-
+        share_kind,
+        share_basis,
+        step,
+        charge_currency as share_currency,
+        share_ratio,
+        unit_amount,
+        priced_per_quantity,
+        gross_amount,
+        basis_amount,
+        allocated_amount,
+        cast(null as {{ exact_amount() }}) as balance_amount,
+        origin_period_date,
+        period_start_date
+    from {{ ref('int_shares_rounded') }}
+    union all
     select
-        revenue.billing_period_id || ':' || revenue.service as transaction_group_id,
-        revenue.*,
-        share_rules.rule_id,
-        share_rules.beneficiary_partner_id,
-        share_rules.share_ratio,
-        -- All rules of a group are rounded together: rounded one by one they could give away more than there
-        -- is.
-        sum(share_rules.share_ratio) over (
-            partition by revenue.billing_period_id, revenue.service
-        ) as group_share_ratio
-    from revenue
-    inner join share_rules
-        on
-            revenue.seller_partner_id = share_rules.seller_partner_id
-            and revenue.service = share_rules.service
-            and revenue.period_start_date >= share_rules.valid_from_date
-            and revenue.period_start_date < share_rules.valid_until_date
-
-),
-
-shares_rounded as (
-
+        allocation_type,
+        billing_period_id || ':' || service || ':' || allocation_type
+        || case
+            when origin_agreement_id = partner_agreement_id and origin_period_date = period_start_date then ''
+            else ':refunds of ' || origin_agreement_id || ':' || {{ month_name_of('origin_period_date') }}
+        end as transaction_group_id,
+        billing_period_id,
+        rule_id,
+        seller_partner_id,
+        partner_agreement_id,
+        beneficiary_partner_id,
+        participant_role,
+        service,
+        null as share_kind,
+        null as share_basis,
+        step,
+        charge_currency as share_currency,
+        null as share_ratio,
+        null as unit_amount,
+        null as priced_per_quantity,
+        0 as gross_amount,
+        null as basis_amount,
+        allocated_amount,
+        null as balance_amount,
+        origin_period_date,
+        period_start_date
+    from {{ ref('int_share_limits_applied') }}
+    union all
     select
-        *,
-        {{ round_money(
-            multiply_exactly('gross_amount', 'group_share_ratio'), 'line_rounding_decimals', 'rounding_mode'
-        ) }} as group_shared_amount
-    from rules_applied
+        case when allocated_amount < 0 then 'recoupment' else 'guarantee' end as allocation_type,
+        billing_period_id || ':' || service || ':guarantee' as transaction_group_id,
+        billing_period_id,
+        rule_id,
+        seller_partner_id,
+        partner_agreement_id,
+        beneficiary_partner_id,
+        participant_role,
+        service,
+        null as share_kind,
+        null as share_basis,
+        step,
+        charge_currency as share_currency,
+        null as share_ratio,
+        null as unit_amount,
+        null as priced_per_quantity,
+        0 as gross_amount,
+        null as basis_amount,
+        allocated_amount,
+        balance_amount,
+        period_start_date as origin_period_date,
+        period_start_date
+    from {{ ref('int_guarantees_balanced') }}
+    where allocated_amount != 0 or balance_amount != 0
 
 ),
 
 shares_allocated as (
 
-    {{ allocate(
-        source='shares_rounded', total='group_shared_amount', weight='share_ratio',
-        group_by='transaction_group_id', tie_break='rule_id, beneficiary_partner_id',
-        decimals='line_rounding_decimals', into='allocated_amount'
-    ) }}
+    select
+        transaction_group_id || ':' || rule_id || ':' || beneficiary_partner_id
+        || case when participant_role is null then '' else ':' || participant_role end as allocation_id,
+        allocation_type,
+        transaction_group_id,
+        billing_period_id,
+        rule_id,
+        seller_partner_id,
+        partner_agreement_id,
+        beneficiary_partner_id,
+        participant_role,
+        service,
+        share_kind,
+        share_basis,
+        step,
+        share_currency,
+        share_ratio,
+        unit_amount,
+        priced_per_quantity,
+        gross_amount,
+        basis_amount,
+        cast(sum(allocated_amount) over (partition by transaction_group_id, rule_id) as {{ exact_amount() }})
+            as shared_amount,
+        allocated_amount,
+        gross_amount - cast(
+            sum(allocated_amount) over (partition by transaction_group_id) as {{ exact_amount() }}
+        ) as kept_amount,
+        balance_amount,
+        origin_period_date,
+        period_start_date
+    from allocations
 
 )
 
-select
-    transaction_group_id || ':' || rule_id || ':' || beneficiary_partner_id as allocation_id,
-    transaction_group_id,
-    billing_period_id,
-    rule_id,
-    seller_partner_id,
-    partner_agreement_id,
-    beneficiary_partner_id,
-    service,
-    charge_currency as share_currency,
-    share_ratio,
-    gross_amount,
-    cast(sum(allocated_amount) over (partition by transaction_group_id, rule_id) as {{ exact_amount() }})
-        as shared_amount,
-    allocated_amount,
-    period_start_date
-from shares_allocated
+select * from shares_allocated

@@ -1,8 +1,8 @@
 -- One row per usage record of every feed that settles (dbt_project.yml lists them), readable or refused. A
 -- file is read once: a later run reads only those with something new, and puts their records in place of
 -- what is here. Only the native feed says which attempt of a call was its last, what counts toward no
--- commitment (a record of any other is one, and does), and what the carrier calls it. Few feeds state the
--- network of the destination.
+-- commitment, what is refunded, and what the carrier calls it; a record of any other is one, does, and
+-- refunds nothing. Few feeds state the network of the destination.
 with
 
 records as (
@@ -27,6 +27,8 @@ records as (
             {% for flag in ['is_final_attempt', 'counts_toward_commitment'] %}
                 {{ flag if feed == 'native' else 'true as ' ~ flag }},
             {% endfor %}
+            {{ "'native:' || refund_of" if feed == 'native' else 'cast(null as string)' }}
+                as refunded_event_id,
             -- Kept in 64 bits; what does not fit is refused.
             try_cast(quantity as decimal(18, 6)) as quantity,
             vendor_amount,

@@ -35,6 +35,7 @@ events_deduplicated as (
             as vendor_currency,
         records.is_final_attempt,
         records.counts_toward_commitment,
+        records.refunded_event_id,
         records.file_id,
         records.record_number,
         records.quantity,

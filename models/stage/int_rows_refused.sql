@@ -8,6 +8,7 @@
     'carrier_cdrs': ['int_cdrs_collected', 'cast(carrier_amount as ' ~ exact_amount() ~ ')', 'carrier_currency'],
     'credit_notes': ['int_credit_notes_judged', 'cast(credit_amount as ' ~ exact_amount() ~ ')', 'credit_currency'],
     'fx_rates': ['int_exchange_rates_collected'] + nothing,
+    'event_participants': ['int_participants_collected'] + nothing,
 } %}
 
 with

@@ -69,6 +69,18 @@ revenue_shares as (
 
 ),
 
+revenue_share_tiers as (
+
+    select * from {{ ref('stg_terms__revenue_share_tiers') }}
+
+),
+
+participation_rules as (
+
+    select * from {{ ref('stg_terms__participation_rules') }}
+
+),
+
 routes as (
 
     select * from {{ ref('stg_terms__routes') }}
@@ -135,6 +147,13 @@ known_carrier_agreements as (
 
     select agreement_id from agreements
     where agreement_id is not null and party_role = 'carrier'
+
+),
+
+known_share_rules as (
+
+    select rule_id from revenue_shares
+    where rule_id is not null
 
 ),
 
@@ -206,9 +225,23 @@ rows_refused as (
     union all
     select
         'revenue_shares' as terms_table,
-        coalesce(rule_id, '?') || ' ' || coalesce(beneficiary_partner_id, '?') as term_id,
+        coalesce(rule_id, '?') || ' ' || coalesce(beneficiary_partner_id, participant_role, '?') as term_id,
         refusal_reason
     from revenue_shares
+    where refusal_reason is not null
+    union all
+    select
+        'revenue_share_tiers' as terms_table,
+        coalesce(rule_id, '?') || ' tier ' || coalesce(cast(tier_number as string), '?') as term_id,
+        refusal_reason
+    from revenue_share_tiers
+    where refusal_reason is not null
+    union all
+    select
+        'participation_rules' as terms_table,
+        coalesce(participation_id, '?') as term_id,
+        refusal_reason
+    from participation_rules
     where refusal_reason is not null
     union all
     select
@@ -304,12 +337,29 @@ references_missing as (
     union all
     select
         'revenue_shares' as terms_table,
-        coalesce(rule_id, '?') || ' ' || coalesce(beneficiary_partner_id, '?') as term_id,
+        coalesce(rule_id, '?') || ' ' || coalesce(beneficiary_partner_id, participant_role, '?') as term_id,
         'party_unknown' as refusal_reason
     from revenue_shares
     where
         beneficiary_partner_id not in (select known_partners.party_id from known_partners)
         or seller_partner_id not in (select known_partners.party_id from known_partners)
+    union all
+    select
+        'revenue_share_tiers' as terms_table,
+        coalesce(rule_id, '?') || ' tier ' || coalesce(cast(tier_number as string), '?') as term_id,
+        'rule_unknown' as refusal_reason
+    from revenue_share_tiers
+    where rule_id not in (select known_share_rules.rule_id from known_share_rules)
+    union all
+    select
+        'participation_rules' as terms_table,
+        coalesce(participation_id, '?') as term_id,
+        'party_unknown' as refusal_reason
+    from participation_rules
+    where
+        participant_partner_id not in (select known_partners.party_id from known_partners)
+        or seller_partner_id not in (select known_partners.party_id from known_partners)
+        or carrier_id not in (select known_carriers.party_id from known_carriers)
     union all
     select
         'routes' as terms_table,

@@ -27,14 +27,17 @@ SUITE = gx.ExpectationSuite(
             description="every amount has an ISO 4217 currency",
             severity="critical",
         ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="allocated_amount",
-            min_value=0,
-            description="no share of a charge is negative",
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select * from {batch}
+                where allocation_type = 'share' and gross_amount >= 0 and allocated_amount < 0
+                and origin_period_date = period_start_date""",
+            description="no share of a charge is negative, but where it is refunded",
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where share_ratio <= 0 or share_ratio > 1",
+            unexpected_rows_query="""
+                select * from {batch} where share_kind = 'ratio' and (share_ratio < 0 or share_ratio > 1)""",
             description="every ratio is a part of the whole",
             severity="critical",
         ),
@@ -48,8 +51,19 @@ SUITE = gx.ExpectationSuite(
         gxe.UnexpectedRowsExpectation(
             unexpected_rows_query="""
                 select transaction_group_id from {batch}
-                group by transaction_group_id, gross_amount having sum(allocated_amount) > gross_amount""",
-            description="no more is shared than was earned",
+                group by transaction_group_id, gross_amount, kept_amount
+                having sum(allocated_amount) + kept_amount != gross_amount""",
+            description="the shares and what the seller keeps are the whole",
+            severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select transaction_group_id from {batch}
+                where origin_period_date = period_start_date
+                group by transaction_group_id, gross_amount
+                having count(*) = count(*) filter (where share_kind = 'ratio')
+                and abs(sum(allocated_amount)) > abs(gross_amount)""",
+            description="ratios share no more than was earned",
             severity="critical",
         ),
     ],

@@ -101,6 +101,8 @@ UNCHARGED = {
     "no_plan": "the partner has no plan for this service, direction and country",
     "plan_refused": "the plan that would charge it was refused; `tollgate status` says why",
     "quantity_unit_differs": "the plan counts another unit than the usage",
+    "refunded_event_unknown": "it refunds an event of which no record has come",
+    "refund_without_plan_of_lines": "only a plan of lines can charge a refund",
 }
 
 FILE = "files.kind || '/' || concat_ws('/', files.feed, files.file_name, files.part_name)"

@@ -80,7 +80,9 @@ PACK_TAXES = """
 PACK_SHARES_RECEIVED = """
     create table pack.shares_received as
     select statements.statement_id, substring(md5(shares.allocation_id), 1, 16) as share_reference, shares.service,
-        shares.share_ratio, shares.allocated_amount, shares.share_currency, shares.period_start_date
+        shares.allocation_type, shares.share_kind, shares.share_basis, shares.share_ratio, shares.unit_amount,
+        shares.priced_per_quantity, shares.allocated_amount, shares.balance_amount, shares.share_currency,
+        shares.origin_period_date, shares.period_start_date
     from published.settle.fct_revenue_share_allocations as shares
     left join pack.statements as statements
         on statements.statement_currency = shares.share_currency
@@ -91,12 +93,13 @@ PACK_SHARES_RECEIVED = """
 PACK_SHARES_GIVEN = """
     create table pack.shares_given as
     select shares.rule_id, shares.service, shares.beneficiary_partner_id, partners.partner_name as beneficiary_name,
-        shares.share_ratio, shares.gross_amount, shares.shared_amount, shares.allocated_amount, shares.share_currency,
-        shares.period_start_date
+        shares.allocation_type, shares.share_kind, shares.share_basis, shares.share_ratio, shares.unit_amount,
+        shares.priced_per_quantity, shares.gross_amount, shares.shared_amount, shares.allocated_amount,
+        shares.balance_amount, shares.share_currency, shares.origin_period_date, shares.period_start_date
     from published.settle.fct_revenue_share_allocations as shares
     left join published.settle.dim_partners as partners on partners.partner_id = shares.beneficiary_partner_id
     where shares.seller_partner_id = $partner_id and shares.period_start_date = $month
-    order by shares.share_currency, shares.service, shares.rule_id, shares.beneficiary_partner_id
+    order by shares.share_currency, shares.service, shares.rule_id, shares.beneficiary_partner_id, shares.allocation_id
 """
 TOTALS = "select statement_id as id, receivable_amount - payable_amount as amount from pack.statements"
 

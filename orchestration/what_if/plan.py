@@ -33,9 +33,12 @@ TERMS = ("resource_type:seed", "+int_plans_resolved")
 CHARGES_OF_TERMS = (
     "+int_agreements_resolved",
     "stg_terms__accounts",
+    "stg_terms__participation_rules",
     "stg_ledger__charges",
     "+int_charges_priced,path:models/attribute",
 )
+COPIED = ("int_transactions_marked",)
+"""What is read from the records, which stay where they are."""
 ALWAYS = {"valid_from_date": "0001-01-01", "valid_until_date": ""}
 PLAN_COLUMNS = (
     "plan_id", "partner_id", "service", "direction", "country_code", "region", "product", "pricing_model",
@@ -60,6 +63,8 @@ EVENTS = """
             and partner_local_date >= $first and partner_local_date < $until
     ) using (event_id);
     create table scratch.rate.int_events_affected as from tollgate.rate.int_events_affected limit 0;
+    create schema scratch.attribute;
+    create table scratch.attribute.int_transactions_marked as from tollgate.attribute.int_transactions_marked;
 """
 CHARGES = """
     select lines.period_start_date as month, lines.plan_id, plans.country_code, plans.pricing_model,
@@ -211,14 +216,14 @@ def ask(
             with only_run(home):
                 first, last = scratch.copy_events(home, proposal, months)
             tell("charging it as proposed")
-            scratch.build(*CHARGES_OF_TERMS)
+            scratch.build(*CHARGES_OF_TERMS, exclude=COPIED)
             after, uncharged_after = scratch.charges(proposal)
             jumps = scratch.jumps(proposal)
             tell("charging it as the terms are")
             shutil.rmtree(changed)
             shutil.copytree(agreed, changed)
             terms.hand_to_dbt()
-            scratch.build(*TERMS, *CHARGES_OF_TERMS)
+            scratch.build(*TERMS, *CHARGES_OF_TERMS, exclude=COPIED)
             before, uncharged_before = scratch.charges(proposal)
         finally:
             shutil.rmtree(settings.PROJECT_DIR / os.environ["TOLLGATE_TERMS_COPY"], ignore_errors=True)

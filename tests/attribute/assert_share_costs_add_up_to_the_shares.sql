@@ -1,5 +1,5 @@
 -- Fails if the share costs of the usage groups do not add up to what the partners are owed: margins would be
--- shown before shares that have to be paid.
+-- shown before shares that have to be paid. What a guarantee pays without any usage can be laid on none.
 {{ config(meta={'dagster': {'ref': {'name': 'int_share_costs_allocated', 'package': 'tollgate'}}}) }}
 with
 
@@ -8,7 +8,15 @@ shares_summed as (
     select
         share_currency,
         sum(allocated_amount) as allocated_amount
-    from {{ ref('int_shares_allocated') }}
+    from {{ ref('int_shares_allocated') }} as allocations
+    where
+        exists (
+            select 1 from {{ ref('int_revenue_allocated') }} as revenue
+            where
+                allocations.partner_agreement_id = revenue.partner_agreement_id
+                and allocations.service = revenue.service
+                and allocations.period_start_date = revenue.period_start_date
+        )
     group by share_currency
 
 ),

@@ -322,7 +322,7 @@ def add_record(
     if plan.is_prorated:
         stubs.records.append(
             (record_id, case_id, case_id, plan.plan_id, "", said["quantity"], said["prorated_quantity"], None, True,
-             month, started_at, month)
+             month, started_at, month, None, None)
         )  # fmt: skip
         return
     account_id = case_id if said["group"] is None else f"{case_id} {said['group']}"

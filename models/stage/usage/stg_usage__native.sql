@@ -25,6 +25,7 @@ events_read as (
         upper(trim(amount_currency)) as vendor_currency,
         try_cast(coalesce(trim(is_final_attempt), 'true') as boolean) as is_final_attempt,
         try_cast(coalesce(trim(counts_toward_commitment), 'true') as boolean) as counts_toward_commitment,
+        trim(refund_of) as refund_of,
         {{ counted_quantity(
             parse_decimal('quantity', type='decimal(18, 6)'), unit_written,
             parse_decimal('quantity', type='decimal(38, 15)'), 'decimal(18, 6)'
@@ -51,6 +52,9 @@ select
             when amount_text is not null and vendor_amount is null then 'amount_unreadable'
             when amount_written != vendor_amount then 'amount_has_more_than_8_decimals'
             when vendor_amount is not null and vendor_currency is null then 'amount_without_currency'
+            when refund_of is not null and (vendor_amount is null or vendor_amount >= 0)
+                then 'refund_without_negative_amount'
+            when refund_of is not null and quantity = 0 then 'refund_without_quantity'
         end
     ) as refusal_reason
 from events_read
