@@ -198,6 +198,11 @@ def test_the_statement_of_each_partner_recomputes_and_holds_nothing_of_another(d
     rules = warehouse(
         demo[0], "select rule_id, seller_partner_id, beneficiary_partner_id from stage.stg_terms__revenue_shares"
     )
+    # A rule for a role has whoever took part in it.
+    rules += published(
+        demo[0],
+        "select distinct rule_id, seller_partner_id, beneficiary_partner_id from settle.fct_revenue_share_allocations",
+    )
     agreements = warehouse(demo[0], "select agreement_id, party_id from stage.stg_terms__agreements")
     plans = warehouse(demo[0], "select plan_id, partner_id from stage.stg_terms__plans")
     amounts = published(
