@@ -18,7 +18,10 @@ lines as (
             as invoiced_tax_amount,
         cast(
             sum(
-                case when line_type in ('usage', 'fee') and invoiced_amount < 0 then -invoiced_amount else 0 end
+                case
+                    when line_type in ('usage', 'fee') and invoiced_amount < 0 then -invoiced_amount
+                    else 0
+                end
             )
             as {{ exact_amount() }}
         ) as credited_on_lines_amount

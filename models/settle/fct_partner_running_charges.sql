@@ -32,7 +32,9 @@ lines_summed as (
             as free_quantity_left,
         sum(case when is_last_reading then line_amount else 0 end) as charge_amount,
         sum(
-            case when is_last_reading and minimum_commitment_amount is not null then below_commitment_amount end
+            case
+                when is_last_reading and minimum_commitment_amount is not null then below_commitment_amount
+            end
         ) as commitment_left_amount,
         count_if(is_projected) as projected_line_count,
         sum(case when is_projected then converted_quantity end) as projected_quantity,
