@@ -11,10 +11,15 @@ transaction_groups as (
         case
             when original_amount <= 0 or used_quantity = 0 then original_amount
             when costed_quantity = used_quantity then greatest(original_amount - cost_amount, 0)
-            else greatest(
-                {{ scale_money('original_amount', 'costed_quantity', 'used_quantity', 8, "'half_up'", 6) }}
-                - cost_amount, 0
-            )
+            -- Of a thousand million units fractions do not count; times an amount, they would be too long.
+            {% for condition, decimals in {'used_quantity < 1000000000': 6, 'true': 0}.items() %}
+                when {{ condition }}
+                    then greatest(
+                        {{ scale_money(
+                            'original_amount', 'costed_quantity', 'used_quantity', 8, "'half_up'", decimals
+                        ) }} - cost_amount, 0
+                    )
+            {% endfor %}
         end as net_amount
     from {{ ref('int_transactions_grouped') }}
     where is_origin and holds_originals

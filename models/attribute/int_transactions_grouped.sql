@@ -36,6 +36,16 @@ charges as (
 
 ),
 
+plans as (
+
+    select
+        plan_id,
+        discount_ratio
+    from {{ ref('int_plans_resolved') }}
+    where refusal_reason is null
+
+),
+
 usage_by_transaction as (
 
     select
@@ -88,8 +98,9 @@ usage_of_plans as (
 
 ),
 
--- Items of a plan of lines have their amounts already; what else the plan charges is laid on them.
-charges_to_lay as (
+-- Items of a plan of lines have their amounts already, less the discount: a refund has as much off as what it
+-- refunds.
+usage_of_groups as (
 
     select
         usage_of_plans.*,
@@ -97,6 +108,7 @@ charges_to_lay as (
         charges.charge_currency,
         charges.rounding_mode,
         charges.line_rounding_decimals,
+        charges.charge_amount,
         charges.billing_period_id || ':' || usage_of_plans.service
         || case when usage_of_plans.participants = '' then '' else ':' || usage_of_plans.participants end
         || case
@@ -108,27 +120,78 @@ charges_to_lay as (
                 ':refunds of ' || usage_of_plans.origin_agreement_id
                 || ':' || {{ month_name_of('usage_of_plans.origin_period_date') }}
         end as transaction_group_id,
-        case when charges.pricing_model = 'lines' then usage_of_plans.priced_amount else 0 end as own_amount,
-        charges.charge_amount - sum(
-            case when charges.pricing_model = 'lines' then usage_of_plans.priced_amount else 0 end
-        ) over plan_month as amount_to_lay,
         case
-            when
-                charges.pricing_model in ('lines', 'percentage', 'graduated_percentage')
-                and sum(abs(usage_of_plans.priced_amount)) over plan_month > 0
-                then abs(usage_of_plans.priced_amount)
-            else abs(usage_of_plans.charged_quantity)
-        end as weight
+            when charges.pricing_model != 'lines' then 0
+            when plans.discount_ratio = 0 then usage_of_plans.priced_amount
+            else {{ scale_money(
+                'usage_of_plans.priced_amount', '1 - plans.discount_ratio', '1', 12, "'half_up'", 6
+            ) }}
+        end as own_amount,
+        case
+            when charges.pricing_model in ('lines', 'percentage', 'graduated_percentage')
+                then usage_of_plans.priced_amount
+            else 0
+        end as weighing_amount
     from usage_of_plans
     inner join charges
         on
             usage_of_plans.partner_agreement_id = charges.partner_agreement_id
             and usage_of_plans.plan_id = charges.plan_id
             and usage_of_plans.period_start_date = charges.period_start_date
-    window plan_month as (
-        partition by
-            usage_of_plans.partner_agreement_id, usage_of_plans.plan_id, usage_of_plans.period_start_date
-    )
+    inner join plans
+        on usage_of_plans.plan_id = plans.plan_id
+
+),
+
+-- By what a group has left after its refunds; by what it had where no group has anything left.
+weights_proposed as (
+
+    select
+        *,
+        charge_amount - sum(own_amount) over plan_month as amount_to_lay,
+        case
+            when is_refund then 0
+            else greatest(
+                sum(weighing_amount) over (
+                    partition by partner_agreement_id, plan_id, period_start_date, transaction_group_id
+                ), 0
+            )
+        end as left_weight,
+        case when is_refund then 0 else abs(weighing_amount) end as original_weight
+    from usage_of_groups
+    window plan_month as (partition by partner_agreement_id, plan_id, period_start_date)
+
+),
+
+weights_chosen as (
+
+    select
+        *,
+        case
+            when sum(left_weight) over plan_month > 0 then left_weight
+            when sum(original_weight) over plan_month > 0 then original_weight
+            when sum(abs(weighing_amount)) over plan_month > 0 then abs(weighing_amount)
+            else abs(charged_quantity)
+        end as chosen_weight
+    from weights_proposed
+    window plan_month as (partition by partner_agreement_id, plan_id, period_start_date)
+
+),
+
+-- Of what is counted by the thousand million (bytes, for one) whole units will do: times an amount, more
+-- digits would be too many.
+charges_to_lay as (
+
+    select
+        *,
+        case
+            when
+                sum(chosen_weight) over (partition by partner_agreement_id, plan_id, period_start_date)
+                < 1000000000
+                then cast(chosen_weight as decimal(38, 6))
+            else cast(chosen_weight as decimal(38, 0)) * cast(0.000001 as decimal(38, 6))
+        end as weight
+    from weights_chosen
 
 ),
 
