@@ -50,6 +50,8 @@ class Case:
     tiers: dict[str, list[tuple]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     refunds_everything: bool = False
+    options: dict[str, str] = field(default_factory=dict)
+    """Of its plan."""
 
     @property
     def decimals(self) -> int:
@@ -107,14 +109,43 @@ def name_of(participants: frozenset) -> str:
     return ",".join(sorted(f"{role}={partner}" for role, partner in participants))
 
 
+def charged(case: Case, price: Fraction) -> Fraction:
+    """A line of the plan: less the discount, compared with the commitment, cut to the maximum."""
+
+    def at_minor_unit(amount: Fraction) -> Fraction:
+        return to_places(amount, case.decimals, case.mode)
+
+    options = {name: Fraction(value) for name, value in case.options.items()}
+    line = used = at_minor_unit(price * (1 - options.get("discount_ratio", 0)))
+    if (commitment := options.get("minimum_commitment_amount")) is not None:
+        if used >= commitment:
+            line = at_minor_unit(used + (used - commitment) * (options.get("overage_ratio", 1) - 1))
+        else:
+            line = used + at_minor_unit(commitment - used)
+    return min(line, options.get("maximum_amount", line))
+
+
+def weights_of(amounts: dict[tuple, Fraction], quantities: dict[tuple, int]) -> dict[tuple, Fraction]:
+    """By what groups have left after refunds; else by what they had; else by their refunds; else by quantity."""
+    left, had = {}, {}
+    for (name, origin, is_refund), amount in amounts.items():
+        after_refunds = amount + amounts.get((name, origin, True), 0)
+        left[name, origin, is_refund] = Fraction(0) if is_refund else max(after_refunds, Fraction(0))
+        had[name, origin, is_refund] = Fraction(0) if is_refund else abs(amount)
+    all_amounts = {group: abs(amount) for group, amount in amounts.items()}
+    return next((w for w in (left, had, all_amounts) if sum(w.values())), quantities)
+
+
 def grossed(case: Case, month: date) -> dict[tuple, Fraction]:
     """Charges of a month by participants, month of origin and whether they are refunds, at the minor unit."""
-    own = defaultdict(Fraction)
+    whole, quantities = defaultdict(Fraction), Counter()
     for event in case.events:
         if event.month == month:
             origin = event.refund_of.month if event.refund_of else month
-            own[name_of(participants_of(case, event)), origin, event.refund_of is not None] += event.amount
-    if not own:
+            group = name_of(participants_of(case, event)), origin, event.refund_of is not None
+            whole[group] += event.amount
+            quantities[group] += event.quantity
+    if not whole:
         return {}
 
     # The tie goes by the name of the group, as it is published.
@@ -123,11 +154,12 @@ def grossed(case: Case, month: date) -> dict[tuple, Fraction]:
         name = f"{case.seller}:{month:%Y-%m}:sms" + (f":{participants}" if participants else "")
         return name + ("" if origin == month else f":refunds of {case.seller}:{origin:%Y-%m}"), is_refund
 
-    charge = to_places(sum(own.values()), case.decimals, case.mode)
-    weights = {key(group): abs(amount) for group, amount in own.items()}
+    due = 1 - Fraction(case.options.get("discount_ratio", 0))
+    own = {group: to_places(amount * due, 12) for group, amount in whole.items()}
+    charge, weights = charged(case, sum(whole.values())), weights_of(whole, quantities)
     if not sum(weights.values()):
         return {}
-    laid = laid_on(charge - sum(own.values()), weights)
+    laid = laid_on(charge - sum(own.values()), {key(group): weight for group, weight in weights.items()})
     exact = {key(group): amount + laid[key(group)] for group, amount in own.items()}
     parts = largest_remainder(exact, charge, case.decimals)
     return {group: parts[key(group)] for group in own}
@@ -375,6 +407,18 @@ def changed(dice: random.Random, rules: list[dict], tiers: dict) -> list[dict]:
     return result
 
 
+def plan_options(dice: random.Random) -> dict[str, str]:
+    options = {}
+    if dice.random() < 0.6:
+        options["discount_ratio"] = f"0.{dice.choice((1, 25, 333333))}"
+    if dice.random() < 0.6:
+        options["minimum_commitment_amount"] = str(dice.randint(1, 400))
+        options["overage_ratio"] = dice.choice(("1", "1", "0.5", "1.25"))
+    if dice.random() < 0.3:
+        options["maximum_amount"] = str(int(options.get("minimum_commitment_amount", 0)) + dice.randint(1, 200))
+    return options
+
+
 def a_case(dice: random.Random, number: int) -> Case:
     seller = f"s{number:03d}"
     currency = dice.choice(tuple(CURRENCIES))
@@ -395,6 +439,8 @@ def a_case(dice: random.Random, number: int) -> Case:
             }
         )  # fmt: skip
     case.refunds_everything = dice.random() < 0.4
+    if dice.random() < 0.4 and not case.refunds_everything:
+        case.options = plan_options(dice)
     # What is refunded was charged to the minor unit, or charge and refund would not be rounded alike.
     places = decimals if case.refunds_everything or dice.random() < 0.5 else decimals + 2
     for month in MONTHS[: dice.randint(1, 3)]:
@@ -467,6 +513,10 @@ def files_of(cases: list[Case]) -> tuple[Files, list[dict]]:
              "quantity_unit": "segment", "minimum_quantity": "0", "increment_quantity": "0",
              "priced_per_quantity": "1", "charged_on": "submitted"}
         )  # fmt: skip
+        rows["plan_options"] += [
+            {"plan_id": case.seller, "option": name, "value": value}
+            for name, value in case.options.items()
+        ]
         rows["participation_rules"] += case.participation
         rows["revenue_shares"] += case.rules
         for rule_id, tiers in case.tiers.items():
@@ -573,4 +623,7 @@ def test_chance_has_drawn_something_of_everything(cases, found):
     assert {case.currency for case in cases} == set(CURRENCIES)
     assert max(len(case.rules) for case in cases) > 40
     assert any(rule.get("is_exclusive") == "true" for case in cases for rule in case.rules)
+    assert {name for case in cases for name in case.options} == {
+        "discount_ratio", "minimum_commitment_amount", "overage_ratio", "maximum_amount"
+    }  # fmt: skip
     assert any(Fraction(row["gross_amount"]) < 0 for rows in found.values() for row in rows)
