@@ -9,8 +9,8 @@
 {# What a marked event says, as one number: another number, other groups. #}
 {% macro transaction_mark() -%}
     {{ fingerprint([
-        'refunded_event_id', 'refunded_account_id', 'refunded_partner_id', 'refunded_agreement_id', 'refunded_currency',
-        'stated_participants', 'refusal_reason', 'refunded_date'
+        'refunded_event_id', 'refunded_account_id', 'refunded_agreement_id', 'refunded_direction', 'refunded_country_code',
+        'refunded_carrier_id', 'stated_participants', 'refusal_reason', 'refunded_date'
     ]) }}
 {%- endmacro %}
 

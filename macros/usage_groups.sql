@@ -11,11 +11,11 @@
 {%- endmacro %}
 
 {# Who is charged for it, and as far as that is not told by what the event is, who shares in it: which account, if it is told apart from the
-   others of its partner; the participants that are named for single events; the agreement and day of what is refunded. #}
+   others of its partner; the participants that are named for single events; the agreement, place and day of what is refunded. #}
 {% macro charge_group_key() -%}
     {{ number_of_values([
         'partner_id', 'partner_agreement_id', 'plan_id', 'charge_status', 'uncharged_reason', 'share_account_id', 'stated_participants',
-        'refunded_agreement_id', 'refunded_date'
+        'refunded_agreement_id', 'refunded_direction', 'refunded_country_code', 'refunded_carrier_id', 'refunded_date'
     ]) }}
 {%- endmacro %}
 

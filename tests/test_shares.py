@@ -52,6 +52,8 @@ class Case:
     refunds_everything: bool = False
     options: dict[str, str] = field(default_factory=dict)
     """Of its plan."""
+    refused: list[Event] = field(default_factory=list)
+    """Refunds of more than there was to refund."""
 
     @property
     def decimals(self) -> int:
@@ -99,6 +101,7 @@ def participants_of(case: Case, event: Event) -> frozenset:
             for rule in case.participation
             if (rule["participant_role"], rule["account_id"]) == (role, event.account)
             and date.fromisoformat(rule["valid_from_date"]) <= event.month
+            and (event.is_rated or not rule["country_code"])
         ]
         last = min((int(r["priority"]) for r in held if r["is_exclusive"] == "true"), default=None)
         found |= {(role, r["participant_partner_id"]) for r in held if last is None or int(r["priority"]) <= last}
@@ -433,8 +436,8 @@ def a_case(dice: random.Random, number: int) -> Case:
             {
                 "participation_id": f"{seller}-p{place}", "participant_partner_id": some_partner(dice),
                 "participant_role": dice.choice(ROLES), "account_id": f"{seller}-{dice.randint(0, 1)}",
-                "seller_partner_id": dice.choice(("", seller)), "priority": str(dice.randint(1, 2)),
-                "is_exclusive": dice.choice(("true", "false")),
+                "seller_partner_id": dice.choice(("", seller)), "country_code": dice.choice(("", "", "DE")),
+                "priority": str(dice.randint(1, 2)), "is_exclusive": dice.choice(("true", "false")),
                 "valid_from_date": dice.choice(("2025-01-01", "2026-11-01")),
             }
         )  # fmt: skip
@@ -465,6 +468,9 @@ def a_case(dice: random.Random, number: int) -> Case:
                 month, event_id = dice.choice([m for m in MONTHS if m >= event.month]), f"{seller}-{len(case.events)}"
                 refund = Event(event_id, month, event.account, event.quantity, -amount, refund_of=event)
                 case.events.append(refund)
+        elif event.amount > 0 and dice.random() < 0.1:
+            amount, event_id = event.amount + Fraction(1, 10**places), f"{seller}-beyond-{event.event_id}"
+            case.refused.append(Event(event_id, event.month, event.account, 1, -amount, refund_of=event))
     return case
 
 
@@ -524,7 +530,7 @@ def files_of(cases: list[Case]) -> tuple[Files, list[dict]]:
                 dict(zip(("rule_id", "tier_number", "up_to_quantity", "share_ratio", "unit_amount"), row, strict=True))
                 for row in ((rule_id, number, *tier) for number, tier in enumerate(tiers, 1))
             ]
-        for event in case.events:
+        for event in case.events + case.refused:
             rows["usage"].append(an_event(event, case.currency))
             participants += [
                 {"event_feed": "native", "event_id": event.event_id, "participant_partner_id": partner,
@@ -553,6 +559,10 @@ select seller_partner_id, period_start_date, allocation_type, rule_id, beneficia
 from {{ ref('int_shares_allocated') }}
 """
 
+REFUSED = """
+select event_id from {{ ref('int_events_attributed') }} where uncharged_reason = 'refund_exceeds_charge'
+"""
+
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
@@ -576,7 +586,11 @@ def found(cases) -> dict[str, list[dict]]:
         warehouse.build(*SHARE_MODELS)
         assert warehouse.ask("select * from {{ ref('int_terms_refused') }}") == []
         assert warehouse.ask("select * from {{ ref('int_rows_refused') }}") == []
+        refused = warehouse.ask(REFUSED)
         rows = warehouse.ask(FOUND)
+    beyond = [event.event_id for case in cases for event in case.refused]
+    assert {row["event_id"] for row in refused} == {f"native:{event_id}" for event_id in beyond}
+    assert len(beyond) > 10
     by_seller = defaultdict(list)
     for row in rows:
         by_seller[row["seller_partner_id"]].append(row)

@@ -49,6 +49,10 @@ def pair_calls(calls: str, *_: object, **__: object) -> str:
     return f"pairs_found as (select call_number as event_number, call_number as cdr_number from {calls})"
 
 
+def events_with_charges(events: str, **_: object) -> str:
+    return f"charges_found as (select * from {events})"
+
+
 def round_parts(source: str, **_: object) -> str:
     return f"select * from {source}"
 

@@ -28,6 +28,9 @@ charges_grouped as (
         share_account_id,
         stated_participants,
         refunded_agreement_id,
+        refunded_direction,
+        refunded_country_code,
+        refunded_carrier_id,
         refunded_date
     from events
     group by
@@ -39,6 +42,9 @@ charges_grouped as (
         share_account_id,
         stated_participants,
         refunded_agreement_id,
+        refunded_direction,
+        refunded_country_code,
+        refunded_carrier_id,
         refunded_date
 
 )

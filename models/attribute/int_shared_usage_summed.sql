@@ -1,6 +1,6 @@
 -- One row per charge group, day and place whose charges are shared: what is counted and what it costs us, as
 -- far as share rules ask for it. A place is what rules of participation look at, and no more than they do:
--- where none names a country, countries are not told apart.
+-- where none names a country, countries are not told apart. That of a refund is that of what it refunds.
 with
 
 share_rules as (
@@ -192,9 +192,18 @@ costs_converted as (
         usage_summed.charge_group_id,
         usage_summed.place_number,
         places.service,
-        places.direction,
-        places.country_code,
-        places.carrier_id,
+        case
+            when sellers.refunded_date is null then places.direction
+            when told_apart.by_direction then sellers.refunded_direction
+        end as direction,
+        case
+            when sellers.refunded_date is null then places.country_code
+            when told_apart.by_country then sellers.refunded_country_code
+        end as country_code,
+        case
+            when sellers.refunded_date is null then places.carrier_id
+            when told_apart.by_carrier then sellers.refunded_carrier_id
+        end as carrier_id,
         sellers.partner_id,
         sellers.partner_agreement_id,
         sellers.plan_id,
@@ -222,6 +231,7 @@ costs_converted as (
         on usage_summed.place_number = places.place_number
     inner join sellers
         on usage_summed.charge_group_id = sellers.charge_group_id
+    cross join told_apart
     inner join agreements
         on sellers.partner_agreement_id = agreements.agreement_id
     inner join share_rules

@@ -25,29 +25,9 @@ refunds as (
 
 ),
 
--- Looked for among all events: these are millions, refunds are few.
-events_refunded as (
+events as (
 
-    select
-        event_id,
-        account_id,
-        started_at
-    from {{ ref('int_events_rated') }}
-    where event_id in (select refunds.refunded_event_id from refunds)
-
-),
-
-accounts as (
-
-    select * from {{ ref('stg_terms__accounts') }}
-    where refusal_reason is null
-
-),
-
-agreements as (
-
-    select * from {{ ref('int_agreements_resolved') }}
-    where party_role = 'partner'
+    select * from {{ ref('int_refunds_attributed') }}
 
 ),
 
@@ -56,58 +36,81 @@ refunds_traced as (
     select
         refunds.event_id,
         refunds.refunded_event_id,
-        events.account_id as refunded_account_id,
-        accounts.partner_id as refunded_partner_id,
-        agreements.agreement_id as refunded_agreement_id,
-        agreements.currency as refunded_currency,
-        cast({{ to_local('events.started_at', "coalesce(agreements.time_zone, 'UTC')") }} as date)
-            as refunded_date,
+        refunded.account_id as refunded_account_id,
+        refunded.partner_agreement_id as refunded_agreement_id,
+        refunded.direction as refunded_direction,
+        refunded.country_code as refunded_country_code,
+        refunded.carrier_id as refunded_carrier_id,
+        refunded.charged_amount as refunded_amount,
+        refunded.partner_local_date as refunded_date,
+        case when own.is_charged then -own.charged_amount else 0 end as refund_amount,
+        own.started_at,
         case
-            when events.event_id is null then 'refunded_event_unknown'
-            when refunds_themselves.event_id is not null then 'refund_of_a_refund'
-            when agreements.agreement_id is null then 'refunded_event_uncharged'
+            when refunded.event_id is null then 'refunded_event_unknown'
+            when refunded.refunded_event_id is not null then 'refund_of_a_refund'
+            when not refunded.is_charged then 'refunded_event_uncharged'
+            when refunded.partner_id != own.partner_id then 'refund_of_another_partner'
+            when refunded.charge_currency != own.charge_currency then 'refund_in_another_currency'
+            when refunded.service != own.service then 'refund_of_another_service'
         end as refusal_reason
     from refunds
-    left join refunds as refunds_themselves
-        on refunds.refunded_event_id = refunds_themselves.event_id
-    left join events_refunded as events
-        on refunds.refunded_event_id = events.event_id
-    left join accounts
-        on
-            events.account_id = accounts.account_id
-            and cast(events.started_at as date) >= accounts.valid_from_date
-            and cast(events.started_at as date) < accounts.valid_until_date
-    left join agreements
-        on
-            accounts.partner_id = agreements.party_id
-            and events.started_at >= agreements.valid_from_at
-            and events.started_at < agreements.valid_until_at
+    left join events as own
+        on refunds.event_id = own.event_id
+    left join events as refunded
+        on refunds.refunded_event_id = refunded.event_id
+
+),
+
+refunds_summed as (
+
+    select
+        *,
+        sum(case when refusal_reason is null then refund_amount else 0 end) over (
+            partition by refunded_event_id order by started_at, event_id
+            rows between unbounded preceding and current row
+        ) as refunded_so_far
+    from refunds_traced
+
+),
+
+-- The refund that takes more than there was to refund, and those after it.
+refunds_judged as (
+
+    select
+        *,
+        case
+            when refusal_reason is not null then refusal_reason
+            when refunded_so_far > greatest(refunded_amount, 0) then 'refund_exceeds_charge'
+        end as judged_reason
+    from refunds_summed
 
 ),
 
 transactions_marked as (
 
     select
-        refunds_traced.event_id,
-        refunds_traced.refunded_event_id,
-        refunds_traced.refunded_account_id,
-        refunds_traced.refunded_partner_id,
-        refunds_traced.refunded_agreement_id,
-        refunds_traced.refunded_currency,
+        refunds_judged.event_id,
+        refunds_judged.refunded_event_id,
+        refunds_judged.refunded_account_id,
+        refunds_judged.refunded_agreement_id,
+        refunds_judged.refunded_direction,
+        refunds_judged.refunded_country_code,
+        refunds_judged.refunded_carrier_id,
         participants.stated_participants,
-        refunds_traced.refusal_reason,
-        refunds_traced.refunded_date
-    from refunds_traced
+        refunds_judged.judged_reason as refusal_reason,
+        refunds_judged.refunded_date
+    from refunds_judged
     left join participants
-        on refunds_traced.refunded_event_id = participants.event_id
+        on refunds_judged.refunded_event_id = participants.event_id
     union all
     select
         event_id,
         null as refunded_event_id,
         null as refunded_account_id,
-        null as refunded_partner_id,
         null as refunded_agreement_id,
-        null as refunded_currency,
+        null as refunded_direction,
+        null as refunded_country_code,
+        null as refunded_carrier_id,
         stated_participants,
         null as refusal_reason,
         null as refunded_date

@@ -37,8 +37,8 @@ CHARGES_OF_TERMS = (
     "stg_ledger__charges",
     "+int_charges_priced,path:models/attribute",
 )
-COPIED = ("int_transactions_marked",)
-"""What is read from the records, which stay where they are."""
+COPIED = ("int_transactions_marked", "int_refunds_attributed")
+"""What comes of the records, which stay where they are."""
 ALWAYS = {"valid_from_date": "0001-01-01", "valid_until_date": ""}
 PLAN_COLUMNS = (
     "plan_id", "partner_id", "service", "direction", "country_code", "region", "product", "pricing_model",
