@@ -70,6 +70,7 @@ earned as (
         seller_partner_id,
         service,
         beneficiary_partner_id,
+        participant_role,
         charge_currency,
         period_start_date,
         sum(allocated_amount) as earned_amount
@@ -79,6 +80,7 @@ earned as (
             seller_partner_id,
             service,
             beneficiary_partner_id,
+            participant_role,
             charge_currency,
             period_start_date,
             allocated_amount
@@ -89,12 +91,15 @@ earned as (
             seller_partner_id,
             service,
             beneficiary_partner_id,
+            participant_role,
             charge_currency,
             period_start_date,
             allocated_amount
         from {{ ref('int_share_limits_applied') }}
     ) as shares_and_limits
-    group by rule_id, seller_partner_id, service, beneficiary_partner_id, charge_currency, period_start_date
+    group by
+        rule_id, seller_partner_id, service, beneficiary_partner_id, participant_role, charge_currency,
+        period_start_date
 
 ),
 
@@ -116,13 +121,15 @@ shortfalls as (
             and months_guaranteed.seller_partner_id = earned.seller_partner_id
             and months_guaranteed.service = earned.service
             and months_guaranteed.beneficiary_partner_id = earned.beneficiary_partner_id
+            and coalesce(months_guaranteed.participant_role, '') = coalesce(earned.participant_role, '')
             and months_guaranteed.charge_currency = earned.charge_currency
             and months_guaranteed.period_start_date = earned.period_start_date
 
 ),
 
 {% set guarantee -%}
-    partition by rule_id, seller_partner_id, service, beneficiary_partner_id, charge_currency
+    partition by
+        rule_id, seller_partner_id, service, beneficiary_partner_id, participant_role, charge_currency
     order by period_start_date rows between unbounded preceding and current row
 {%- endset %}
 
@@ -163,7 +170,9 @@ guarantees_balanced as (
         balance_amount,
         cast(
             balance_amount - coalesce(lag(balance_amount) over (
-                partition by rule_id, seller_partner_id, service, beneficiary_partner_id, charge_currency
+                partition by
+                    rule_id, seller_partner_id, service, beneficiary_partner_id, participant_role,
+                    charge_currency
                 order by period_start_date
             ), 0) as {{ exact_amount() }}
         ) as allocated_amount,

@@ -1,6 +1,7 @@
 -- One row per kind of transaction (what rules of participation look at) and participant: who takes part
 -- beside the seller, and as what, as far as a share rule of the seller asks for that role. Those that a feed
--- names for an event take the place of all that rules would give the role.
+-- names for an event take the place of all that rules would give the role, also where it names nobody who can
+-- be one.
 {% set ways_to_apply = {
     'rules.seller_partner_id is not null': 'contexts.partner_id = rules.seller_partner_id',
     'rules.seller_partner_id is null and rules.account_id is not null': 'contexts.share_account_id = rules.account_id',
@@ -50,9 +51,9 @@ members_stated as (
         participants.participant_role,
         participants.participant_partner_id
     from {{ ref('int_transactions_marked') }} as marks
-    inner join {{ ref('int_participants_collected') }} as participants
+    inner join {{ ref('int_participants_stated') }} as participants
         on coalesce(marks.refunded_event_id, marks.event_id) = participants.event_id
-    where participants.refusal_reason is null and marks.stated_participants is not null
+    where marks.stated_participants is not null
 
 ),
 
@@ -113,6 +114,7 @@ participants_found as (
         participant_role,
         participant_partner_id
     from participants_stated
+    where participant_partner_id is not null
     union
     select
         rules_ranked.participation_context_id,

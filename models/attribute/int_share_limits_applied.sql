@@ -1,6 +1,7 @@
 -- One row per share rule with a floor or a cap, beneficiary, month of charges and month of posting: what the
 -- limit adds or takes away. It is reckoned once, of what the rule gives of all transaction groups of the
--- month before refunds; refunds take back the same part of it as of the shares.
+-- month before refunds, whatever agreements the month has, each of which posts its part; refunds take back
+-- the same part of it as of the shares.
 with
 
 limits as (
@@ -58,11 +59,11 @@ shares_left as (
     from shares_summed
     window
         month_of_charges as (
-            partition by share_row_id, beneficiary_partner_id, origin_agreement_id, origin_period_date
+            partition by share_row_id, beneficiary_partner_id, charge_currency, origin_period_date
         ),
         up_to_then as (
-            partition by share_row_id, beneficiary_partner_id, origin_agreement_id, origin_period_date
-            order by period_start_date, billing_period_id
+            partition by share_row_id, beneficiary_partner_id, charge_currency, origin_period_date
+            order by period_start_date, billing_period_id, origin_agreement_id
             rows between unbounded preceding and current row
         )
 
@@ -130,8 +131,8 @@ limits_posted as (
         *,
         left_limit_amount - coalesce(
             lag(left_limit_amount) over (
-                partition by share_row_id, beneficiary_partner_id, origin_agreement_id, origin_period_date
-                order by period_start_date, billing_period_id
+                partition by share_row_id, beneficiary_partner_id, charge_currency, origin_period_date
+                order by period_start_date, billing_period_id, origin_agreement_id
             ), 0
         ) as allocated_amount_of_limit
     from limits_left

@@ -62,7 +62,7 @@ rules_met as (
         share_rules.share_ratio,
         share_rules.unit_amount,
         share_rules.priced_per_quantity,
-        transaction_groups.partner_agreement_id,
+        transaction_groups.charge_currency,
         transaction_groups.used_quantity,
         transaction_groups.period_start_date,
         min(case when share_rules.is_exclusive then share_rules.priority end) over (
@@ -97,25 +97,26 @@ rules_applied as (
 
 ),
 
--- The tier is that of all that the rule covers in the month, once however many share in it.
+-- The tier is that of all that the rule covers in the month, under whatever agreements; once, however many
+-- share in it.
 quantities_covered as (
 
     select
-        partner_agreement_id,
+        charge_currency,
         share_row_id,
         period_start_date,
         cast(sum(used_quantity) as decimal(38, 6)) as covered_quantity
     from (
         select distinct
             transaction_group_id,
-            partner_agreement_id,
+            charge_currency,
             share_row_id,
             used_quantity,
             period_start_date
         from rules_applied
         where has_tiers
     ) as groups_covered
-    group by partner_agreement_id, share_row_id, period_start_date
+    group by charge_currency, share_row_id, period_start_date
 
 ),
 
@@ -136,7 +137,7 @@ prices_found as (
     left join quantities_covered
         on
             rules_applied.has_tiers
-            and rules_applied.partner_agreement_id = quantities_covered.partner_agreement_id
+            and rules_applied.charge_currency = quantities_covered.charge_currency
             and rules_applied.share_row_id = quantities_covered.share_row_id
             and rules_applied.period_start_date = quantities_covered.period_start_date
     left join share_tiers

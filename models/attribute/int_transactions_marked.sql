@@ -7,10 +7,9 @@ participants as (
 
     select
         event_id,
-        {{ texts_joined(participant_named('participant_role', 'participant_partner_id')) }}
+        {{ texts_joined(participant_named('participant_role', "coalesce(participant_partner_id, '')")) }}
             as stated_participants
-    from {{ ref('int_participants_collected') }}
-    where refusal_reason is null
+    from {{ ref('int_participants_stated') }}
     group by event_id
 
 ),

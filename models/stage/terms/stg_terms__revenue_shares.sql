@@ -68,9 +68,9 @@ shares_identified as (
         -- The most that a row can take of what it is taken from, whatever the cost; in millionths.
         case
             when revenue_shares.share_kind = 'ratio' and revenue_shares.ratio_text is null
-                then cast(coalesce(share_tiers.highest_ratio, 0) * 1000000 as integer)
+                then cast(greatest(coalesce(share_tiers.highest_ratio, 0), 0) * 1000000 as integer)
             when revenue_shares.share_kind = 'ratio'
-                then cast(coalesce(revenue_shares.share_ratio, 0) * 1000000 as integer)
+                then cast(greatest(coalesce(revenue_shares.share_ratio, 0), 0) * 1000000 as integer)
             else 0
         end as millionths
     from revenue_shares
@@ -205,11 +205,29 @@ rows_in_excess as (
 
 ),
 
+-- Whoever has a role has a share by one row of a rule: one for all who have it, or one of its own.
+rows_named_twice as (
+
+    select distinct shares_identified.share_row_id
+    from shares_identified
+    inner join shares_identified as of_everybody
+        on
+            shares_identified.rule_id = of_everybody.rule_id
+            and shares_identified.seller_partner_id = of_everybody.seller_partner_id
+            and shares_identified.service = of_everybody.service
+            and shares_identified.participant_role = of_everybody.participant_role
+            and shares_identified.valid_from_date < of_everybody.valid_until_date
+            and shares_identified.valid_until_date > of_everybody.valid_from_date
+    where shares_identified.beneficiary_partner_id is not null and of_everybody.beneficiary_partner_id is null
+
+),
+
 neighbours_seen as (
 
     select
         shares_identified.*,
         rows_in_excess.share_row_id is not null as is_in_excess,
+        rows_named_twice.share_row_id is not null as is_named_twice,
         max(shares_identified.valid_until_date) over (
             partition by
                 shares_identified.rule_id, shares_identified.seller_partner_id, shares_identified.service,
@@ -220,6 +238,8 @@ neighbours_seen as (
     from shares_identified
     left join rows_in_excess
         on shares_identified.share_row_id = rows_in_excess.share_row_id
+    left join rows_named_twice
+        on shares_identified.share_row_id = rows_named_twice.share_row_id
 
 )
 
@@ -238,10 +258,10 @@ select
     has_tiers,
     case
         when
-            rule_id is null or seller_partner_id is null
+            rule_id is null or seller_partner_id is null or service is null
             or coalesce(beneficiary_partner_id, participant_role) is null
             then 'key_missing'
-        when previous_until_date > valid_from_date then 'terms_overlap'
+        when previous_until_date > valid_from_date or is_named_twice then 'terms_overlap'
         when not ({{ is_role('participant_role') }}) then 'participant_role_unreadable'
         when share_kind not in ('ratio', 'fixed_per_unit', 'cost_plus') then 'share_kind_unknown'
         when share_basis not in ('gross', 'net_of_cost', 'remainder', 'margin') then 'share_basis_unknown'
