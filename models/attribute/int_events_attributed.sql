@@ -115,12 +115,26 @@ plans_chosen as (
         coalesce(place_plans.is_refused, general_plans.is_refused, false) as is_plan_refused,
         case when place_plans.partner_id is null then general_plans.plan_id else place_plans.plan_id end
             as plan_id,
-        coalesce(place_plans.charged_on, general_plans.charged_on) as charged_on,
-        coalesce(place_plans.counted_unit, general_plans.counted_unit) as plan_unit,
-        coalesce(place_plans.pricing_model, general_plans.pricing_model) as pricing_model,
-        coalesce(place_plans.priced_on, general_plans.priced_on) as priced_on,
-        coalesce(place_plans.minimum_quantity, general_plans.minimum_quantity) as minimum_quantity,
-        coalesce(place_plans.increment_quantity, general_plans.increment_quantity) as increment_quantity
+        case when place_plans.partner_id is null then general_plans.charged_on else place_plans.charged_on end
+            as charged_on,
+        case
+            when place_plans.partner_id is null then general_plans.counted_unit
+            else place_plans.counted_unit
+        end as plan_unit,
+        case
+            when place_plans.partner_id is null then general_plans.pricing_model
+            else place_plans.pricing_model
+        end as pricing_model,
+        case when place_plans.partner_id is null then general_plans.priced_on else place_plans.priced_on end
+            as priced_on,
+        case
+            when place_plans.partner_id is null then general_plans.minimum_quantity
+            else place_plans.minimum_quantity
+        end as minimum_quantity,
+        case
+            when place_plans.partner_id is null then general_plans.increment_quantity
+            else place_plans.increment_quantity
+        end as increment_quantity
     from events_with_partners
     left join plans as place_plans
         on
