@@ -156,7 +156,8 @@ plans_resolved as (
             when plans.plan_id in (select regions_shared.plan_id from regions_shared)
                 then 'regions_overlap'
             -- For which countries it would be, nobody can tell.
-            when plans.region in (select regions_refused.region from regions_refused) then 'region_row_refused'
+            when plans.region in (select regions_refused.region from regions_refused)
+                then 'region_row_refused'
             when tiers_counted.plan_id is null and plans.pricing_model != 'lines' then 'plan_without_tiers'
             when tiers_counted.refused_tier_count > 0 then 'tier_refused'
             when options_refused.plan_id is not null then 'option_refused'
