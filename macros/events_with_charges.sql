@@ -1,12 +1,14 @@
-{# Events with the partner whose account they ran on and the plan that charges them, as common table expressions that end with charges_found.
+{# Events with the partner whose account they ran on and the plan that charges them: common table expressions that end with charges_found.
    events   a CTE with the columns of int_events_rated
-   marks    int_transactions_marked, where refunds are judged and it is told who shares in an event; without it each event stands for itself #}
-{% macro events_with_charges(events, marks=none) -%}
+   accounts, participation_rules, agreements, plans   the relations of these terms: stg_terms__accounts, stg_terms__participation_rules,
+            int_agreements_resolved, int_plans_placed
+   marks    int_transactions_marked, which judges refunds and says who shares in an event; without it each event stands for itself #}
+{% macro events_with_charges(events, accounts, participation_rules, agreements, plans, marks=none) -%}
 -- An account is told apart from the others of its partner only where a rule of participation does so.
 accounts_told_apart as (
 
     select distinct account_id
-    from {{ ref('stg_terms__participation_rules') }}
+    from {{ participation_rules }}
     where refusal_reason is null and account_id is not null
 
 ),
@@ -20,7 +22,7 @@ accounts as (
         accounts_told_apart.account_id as share_account_id,
         account_rows.valid_from_date,
         account_rows.valid_until_date
-    from {{ ref('stg_terms__accounts') }} as account_rows
+    from {{ accounts }} as account_rows
     left join accounts_told_apart
         on account_rows.account_id = accounts_told_apart.account_id
     where account_rows.refusal_reason is null
@@ -29,14 +31,14 @@ accounts as (
 
 agreements as (
 
-    select * from {{ ref('int_agreements_resolved') }}
+    select * from {{ agreements }}
     where party_role = 'partner'
 
 ),
 
 plans as (
 
-    select * from {{ ref('int_plans_placed') }}
+    select * from {{ plans }}
 
 ),
 
@@ -103,12 +105,26 @@ plans_chosen as (
         coalesce(place_plans.is_refused, general_plans.is_refused, false) as is_plan_refused,
         case when place_plans.partner_id is null then general_plans.plan_id else place_plans.plan_id end
             as plan_id,
-        coalesce(place_plans.charged_on, general_plans.charged_on) as charged_on,
-        coalesce(place_plans.counted_unit, general_plans.counted_unit) as plan_unit,
-        coalesce(place_plans.pricing_model, general_plans.pricing_model) as pricing_model,
-        coalesce(place_plans.priced_on, general_plans.priced_on) as priced_on,
-        coalesce(place_plans.minimum_quantity, general_plans.minimum_quantity) as minimum_quantity,
-        coalesce(place_plans.increment_quantity, general_plans.increment_quantity) as increment_quantity
+        case when place_plans.partner_id is null then general_plans.charged_on else place_plans.charged_on end
+            as charged_on,
+        case
+            when place_plans.partner_id is null then general_plans.counted_unit
+            else place_plans.counted_unit
+        end as plan_unit,
+        case
+            when place_plans.partner_id is null then general_plans.pricing_model
+            else place_plans.pricing_model
+        end as pricing_model,
+        case when place_plans.partner_id is null then general_plans.priced_on else place_plans.priced_on end
+            as priced_on,
+        case
+            when place_plans.partner_id is null then general_plans.minimum_quantity
+            else place_plans.minimum_quantity
+        end as minimum_quantity,
+        case
+            when place_plans.partner_id is null then general_plans.increment_quantity
+            else place_plans.increment_quantity
+        end as increment_quantity
     from events_with_partners
     left join plans as place_plans
         on

@@ -39,7 +39,12 @@ def unit(unit: str, quantity: Decimal | int = 0) -> str:
 
 
 def masked(digits: str, number: str) -> str:
-    """A number, or digits that it begins with, without the number's last four digits; of an address its place alone."""
+    """A number, or digits that it begins with, without the number's last four digits; of an address its place alone.
+
+    A name in place of a number stays; what holds digits beside other characters is hidden whole.
+    """
     if "@" in digits:
         return f"****@{digits.rpartition('@')[2]}"
-    return digits[: max(len(number) - 4, 0)].ljust(len(digits), "*") if digits.isdigit() else digits
+    if digits.isdigit():
+        return digits[: max(len(number) - 4, 0)].ljust(len(digits), "*")
+    return "****" if any(map(str.isdigit, digits)) else digits

@@ -283,7 +283,10 @@ def test_a_pack_is_made_of_what_was_published_or_not_at_all(demo, tmp_path):
     copy_home(demo[0], home.root)
     (tmp_path / "mine").mkdir()
     run = called(home.root, "statement", "--partner", "bluebird", "--into", str(tmp_path / "mine"))
-    assert run.exit_code == 2 and "is in the way: it is no pack" in run.stderr
+    assert run.exit_code == 2 and "is in the way: it is no such pack" in run.stderr
+    # A publication has a manifest too, and the books lie in it.
+    run = called(home.root, "statement", "--partner", "bluebird", "--into", str(home.published))
+    assert run.exit_code == 2 and "is no such pack" in run.stderr and (home.published / "ledger").exists()
     assert called(home.root, "statement", "--partner", "bluebird").exit_code == 0
     assert (home.packs / "statements" / "bluebird-2026-10" / "manifest.json").exists()
     with duckdb.connect(str(home.warehouse)) as connection:

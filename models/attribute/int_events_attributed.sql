@@ -15,7 +15,11 @@ events as (
 
 ),
 
-{{ events_with_charges('events', marks=ref('int_transactions_marked')) }},
+{{ events_with_charges(
+    'events', accounts=ref('stg_terms__accounts'), participation_rules=ref('stg_terms__participation_rules'),
+    agreements=ref('int_agreements_resolved'), plans=ref('int_plans_placed'),
+    marks=ref('int_transactions_marked')
+) }},
 
 quantities_charged as (
 

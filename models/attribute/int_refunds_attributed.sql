@@ -24,7 +24,10 @@ events as (
 
 ),
 
-{{ events_with_charges('events') }},
+{{ events_with_charges(
+    'events', accounts=ref('stg_terms__accounts'), participation_rules=ref('stg_terms__participation_rules'),
+    agreements=ref('int_agreements_resolved'), plans=ref('int_plans_placed')
+) }},
 
 refunds_attributed as (
 

@@ -91,6 +91,13 @@ options_refused as (
 
 ),
 
+regions_refused as (
+
+    select distinct region from {{ ref('stg_terms__regions') }}
+    where region is not null and refusal_reason != 'region_repeated'
+
+),
+
 -- Two plans for regions that have a country in common, at one time: which of them is closer to it?
 regions_shared as (
 
@@ -146,7 +153,11 @@ plans_resolved as (
         plans.charged_on,
         case
             when plans.refusal_reason is not null then plans.refusal_reason
-            when plans.plan_id in (select regions_shared.plan_id from regions_shared) then 'regions_overlap'
+            when plans.plan_id in (select regions_shared.plan_id from regions_shared)
+                then 'regions_overlap'
+            -- For which countries it would be, nobody can tell.
+            when plans.region in (select regions_refused.region from regions_refused)
+                then 'region_row_refused'
             when tiers_counted.plan_id is null and plans.pricing_model != 'lines' then 'plan_without_tiers'
             when tiers_counted.refused_tier_count > 0 then 'tier_refused'
             when options_refused.plan_id is not null then 'option_refused'

@@ -103,8 +103,8 @@ def write(connection: duckdb.DuckDBPyConnection, home: Home, pack: Pack, target:
 
     Raises Contradiction where the sum is another one, NoPack where something else is in the way.
     """
-    if target.exists() and not (target / MANIFEST).exists():
-        raise NoPack(f"{target} is in the way: it is no pack. Move it aside, or name another folder with --into")
+    if target.exists() and not _is_pack(target, pack.kind):
+        raise NoPack(f"{target} is in the way: it is no such pack. Move it aside, or name another folder with --into")
     manifest = json.loads((home.published / publish.MANIFEST).read_text(encoding="utf-8"))
     published_at = datetime.fromisoformat(manifest["published_at"])
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +124,15 @@ def write(connection: duckdb.DuckDBPyConnection, home: Home, pack: Pack, target:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Packed(target, rows, totals)
+
+
+def _is_pack(folder: Path, kind: str) -> bool:
+    """An earlier pack of the kind, which a new one may replace; a publication has a manifest too."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("pack") == kind
 
 
 def recompute(folder: Path) -> list[dict[str, Any]]:

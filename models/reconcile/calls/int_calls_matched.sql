@@ -230,11 +230,14 @@ events_missed as (
 
     select events_alone.*
     from events_alone
-    inner join spans
-        on
+    -- Spans of two clocks may overlap.
+    where exists (
+        select 1 from spans
+        where
             events_alone.scope_number = spans.scope_number
             and events_alone.started_at >= spans.first_at
             and events_alone.started_at < spans.end_at
+    )
 
 ),
 

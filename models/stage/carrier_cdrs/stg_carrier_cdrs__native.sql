@@ -64,8 +64,18 @@ cdrs_read as (
 
 select
     *,
-    -- Digits after the point: an amount says no more than it shows.
-    length(split_part(amount_text, '.', 2)) as amount_decimals,
+    -- Digits after the point: an amount says no more than it shows. Zeros at its end may be left out, so the
+    -- amounts of a carrier in one file show as many as the finest of them.
+    case
+        when amount_text is not null
+            then
+                max(
+                    case
+                        when length(split_part(amount_text, '.', 2)) <= 8
+                            then length(split_part(amount_text, '.', 2))
+                    end
+                ) over (partition by file_id, carrier_id)
+    end as amount_decimals,
     {{ cdr_refusal_reason(
         'carrier_currency in (select known_currencies.currency_code from known_currencies)'
     ) }} as refusal_reason

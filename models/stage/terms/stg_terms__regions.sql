@@ -5,7 +5,9 @@ regions as (
     select
         trim(region) as region,
         upper(trim(country_code)) as country_code,
-        count(*) over (partition by trim(region), upper(trim(country_code))) as same_country_count
+        row_number() over (
+            partition by trim(region), upper(trim(country_code)) order by region nulls last
+        ) as copy_number
     from {{ ref('regions') }}
 
 ),
@@ -23,6 +25,7 @@ select
         when regions.region is null or regions.country_code is null then 'key_missing'
         when regions.country_code not in (select known_countries.country_code from known_countries)
             then 'country_unknown'
-        when regions.same_country_count > 1 then 'terms_overlap'
+        -- The first copy counts.
+        when regions.copy_number > 1 then 'region_repeated'
     end as refusal_reason
 from regions
