@@ -520,8 +520,7 @@ def files_of(cases: list[Case]) -> tuple[Files, list[dict]]:
              "priced_per_quantity": "1", "charged_on": "submitted"}
         )  # fmt: skip
         rows["plan_options"] += [
-            {"plan_id": case.seller, "option": name, "value": value}
-            for name, value in case.options.items()
+            {"plan_id": case.seller, "option": name, "value": value} for name, value in case.options.items()
         ]
         rows["participation_rules"] += case.participation
         rows["revenue_shares"] += case.rules
