@@ -103,28 +103,15 @@ plans_chosen as (
     select
         events_with_partners.*,
         coalesce(place_plans.is_refused, general_plans.is_refused, false) as is_plan_refused,
-        case when place_plans.partner_id is null then general_plans.plan_id else place_plans.plan_id end
-            as plan_id,
-        case when place_plans.partner_id is null then general_plans.charged_on else place_plans.charged_on end
-            as charged_on,
-        case
-            when place_plans.partner_id is null then general_plans.counted_unit
-            else place_plans.counted_unit
-        end as plan_unit,
-        case
-            when place_plans.partner_id is null then general_plans.pricing_model
-            else place_plans.pricing_model
-        end as pricing_model,
-        case when place_plans.partner_id is null then general_plans.priced_on else place_plans.priced_on end
-            as priced_on,
-        case
-            when place_plans.partner_id is null then general_plans.minimum_quantity
-            else place_plans.minimum_quantity
-        end as minimum_quantity,
-        case
-            when place_plans.partner_id is null then general_plans.increment_quantity
-            else place_plans.increment_quantity
-        end as increment_quantity
+        {%- for column, name in {
+            'plan_id': 'plan_id', 'charged_on': 'charged_on', 'counted_unit': 'plan_unit', 'pricing_model': 'pricing_model',
+            'priced_on': 'priced_on', 'minimum_quantity': 'minimum_quantity', 'increment_quantity': 'increment_quantity'
+        }.items() %}
+            case
+                when place_plans.partner_id is null then general_plans.{{ column }}
+                else place_plans.{{ column }}
+            end as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from events_with_partners
     left join plans as place_plans
         on

@@ -174,16 +174,16 @@ select
     plans_placed.direction,
     plans_placed.product,
     plans_placed.place_code,
-    case when not plans_placed.is_refused then plans_placed.plan_id end as plan_id,
-    case when not plans_placed.is_refused then plans.charged_on end as charged_on,
-    case when not plans_placed.is_refused then plans.counted_unit end as counted_unit,
-    case when not plans_placed.is_refused then plans.pricing_model end as pricing_model,
-    case when not plans_placed.is_refused then plans.priced_on end as priced_on,
-    case when not plans_placed.is_refused then plans.minimum_quantity end as minimum_quantity,
-    case when not plans_placed.is_refused then plans.increment_quantity end as increment_quantity,
+    plans.plan_id,
+    plans.charged_on,
+    plans.counted_unit,
+    plans.pricing_model,
+    plans.priced_on,
+    plans.minimum_quantity,
+    plans.increment_quantity,
     plans_placed.is_refused,
     plans_placed.valid_from_date,
     plans_placed.valid_until_date
 from plans_placed
 left join plans
-    on plans_placed.plan_id = plans.plan_id and not plans.is_refused
+    on plans_placed.plan_id = plans.plan_id and not plans_placed.is_refused and not plans.is_refused
