@@ -59,10 +59,8 @@ EVENTS_QUESTIONED = """
 """
 # Go on where the steps of a model end, with each event in place of its like events.
 RECOUNTED = """
-    select usage_stepped.*, events.* exclude (event_id, deck_row_id, usage_place_id, event_status), 1 as event_count,
-        cast(events.started_at at time zone 'UTC' at time zone usage_stepped.day_time_zone as date) as usage_date
+    select *, 1 as event_count
     from usage_stepped
-    join evidence.events_questioned as events using (event_id)
     where is_counted_at_first or is_counted_on_clock or is_counted_in_period
 """
 REBILLED = """

@@ -227,9 +227,14 @@ lines_counted as (
         firsts.policy_name as status_policy_name,
         lasts.run_event_count - firsts.run_event_count as event_count,
         lasts.run_quantity - firsts.run_quantity as billed_quantity,
-        {{ round_money(
-            'lasts.run_amount - firsts.run_amount', 'lines.line_rounding_decimals', 'lines.rounding_mode'
-        ) }} as amount,
+        -- Of interest only where the events agree, and dear: there are hundreds of candidates for a line.
+        case
+            when lasts.run_event_count - firsts.run_event_count = lines.invoiced_event_count
+                then {{ round_money(
+                    'lasts.run_amount - firsts.run_amount', 'lines.line_rounding_decimals',
+                    'lines.rounding_mode'
+                ) }}
+        end as amount,
         case when clocks.is_agreed_clock then 0 else 1 end
         + case when cut_offs.first_day_shift = 0 and cut_offs.last_day_shift = 0 then 0 else 1 end
         + case when firsts.policy_name = 'as agreed' then 0 else 1 end as difference_count

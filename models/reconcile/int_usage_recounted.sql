@@ -2,7 +2,31 @@
 -- the bridge they stand behind the line. Usage leaves or joins a line because the carrier's days begin at
 -- another instant (TIMEZONE), its months close on another day (PERIOD), a shorter dial code takes the number
 -- to another destination (DIAL_CODE), or it bills what ended otherwise (STATUS).
+--
+-- All events of a carrier may be in question. So they are never laid aside: each question that is asked of them
+-- (how many stand behind a line, which codes have too many, which of them move) reads them in passing.
 {% set events = ref('int_events_questioned') %}
+{% set is_ours = '(events.started_at >= bounded.our_first_at and events.started_at < bounded.our_until_at)' %}
+{% set is_on_clock = '(events.started_at >= bounded.clock_first_at and events.started_at < bounded.clock_until_at)' %}
+{% set is_in_period = '(events.started_at >= bounded.period_first_at and events.started_at < bounded.period_until_at)' %}
+{% set is_billed = '(events.is_charged or billed_statuses.event_status is not null)' %}
+{% set is_counted_in_period = '(case when told.is_counted_as_carrier then ' ~ is_in_period ~ ' and ' ~ is_billed
+    ~ ' else ' ~ is_ours ~ ' and events.is_charged end)' %}
+{% set events_of_lines %}
+    lines_bounded as bounded
+    inner join {{ events }} as events
+        on
+            bounded.usage_place_id = events.usage_place_id
+            and events.started_at
+            >= least(bounded.our_first_at, bounded.clock_first_at, bounded.period_first_at)
+            and events.started_at
+            < greatest(bounded.our_until_at, bounded.clock_until_at, bounded.period_until_at)
+    left join {{ ref('billing_statuses') }} as billed_statuses
+        on
+            bounded.status_policy_name = billed_statuses.policy_name
+            and events.event_status = billed_statuses.event_status
+            and not events.is_charged
+{% endset %}
 with
 
 lines as (
@@ -42,36 +66,16 @@ lines_bounded as (
 
 ),
 
-line_events as (
+events_counted as (
 
     select
         bounded.invoice_line_id,
-        bounded.carrier_policy_id,
-        bounded.is_counting_adopted,
-        bounded.invoiced_event_count,
-        bounded.rated_event_count,
-        bounded.carrier_time_zone,
-        bounded.time_zone,
-        events.*,
-        events.started_at >= bounded.our_first_at and events.started_at < bounded.our_until_at as is_ours,
-        events.started_at >= bounded.clock_first_at and events.started_at < bounded.clock_until_at
-            as is_on_clock,
-        events.started_at >= bounded.period_first_at and events.started_at < bounded.period_until_at
-            as is_in_period,
-        events.is_charged or billed_statuses.event_status is not null as is_billed
-    from lines_bounded as bounded
-    inner join {{ events }} as events
-        on
-            bounded.usage_place_id = events.usage_place_id
-            and events.started_at
-            >= least(bounded.our_first_at, bounded.clock_first_at, bounded.period_first_at)
-            and events.started_at
-            < greatest(bounded.our_until_at, bounded.clock_until_at, bounded.period_until_at)
-    left join {{ ref('billing_statuses') }} as billed_statuses
-        on
-            bounded.status_policy_name = billed_statuses.policy_name
-            and events.event_status = billed_statuses.event_status
-            and not events.is_charged
+        count_if({{ is_ours }} and events.is_charged) as our_event_count,
+        count_if({{ is_in_period }} and {{ is_billed }}) as carrier_event_count,
+        sum(case when {{ is_ours }} and events.is_charged then events.own_billed_quantity else 0 end)
+            as our_billed_quantity
+    from {{ events_of_lines }}
+    group by bounded.invoice_line_id
 
 ),
 
@@ -89,25 +93,16 @@ lines_counted as (
         -- agreed. A line that states no number of events follows its carrier.
         lines.is_counting_adopted
         and not coalesce(
-            lines.invoiced_event_count = count_if(line_events.is_ours and line_events.is_charged)
-            and lines.invoiced_quantity = sum(
-                case
-                    when line_events.is_ours and line_events.is_charged then line_events.own_billed_quantity
-                    else 0
-                end
-            )
-            and lines.invoiced_event_count != count_if(line_events.is_in_period and line_events.is_billed),
+            lines.invoiced_event_count = events_counted.our_event_count
+            and lines.invoiced_quantity = events_counted.our_billed_quantity
+            and lines.invoiced_event_count != events_counted.carrier_event_count,
             false
         ) as is_counted_as_carrier,
-        count_if(line_events.is_ours and line_events.is_charged) as our_event_count,
-        count_if(line_events.is_in_period and line_events.is_billed) as carrier_event_count
+        coalesce(events_counted.our_event_count, 0) as our_event_count,
+        coalesce(events_counted.carrier_event_count, 0) as carrier_event_count
     from lines
-    left join line_events
-        on lines.invoice_line_id = line_events.invoice_line_id
-    group by
-        lines.invoice_line_id, lines.usage_place_id, lines.carrier_policy_id, lines.invoiced_event_count,
-        lines.rated_event_count, lines.carrier_time_zone, lines.time_zone, lines.is_counting_adopted,
-        lines.invoiced_quantity
+    left join events_counted
+        on lines.invoice_line_id = events_counted.invoice_line_id
 
 ),
 
@@ -123,24 +118,11 @@ lines_told as (
 
 ),
 
-usage as (
+-- What a line has too much may stand on the line of a shorter code.
+lines_crowded as (
 
-    select
-        line_events.*,
-        lines_told.day_time_zone,
-        line_events.is_ours and line_events.is_charged as is_counted_at_first,
-        case
-            when lines_told.is_counted_as_carrier then line_events.is_on_clock and line_events.is_charged
-            else line_events.is_ours and line_events.is_charged
-        end as is_counted_on_clock,
-        case
-            when lines_told.is_counted_as_carrier then line_events.is_in_period and line_events.is_billed
-            else line_events.is_ours and line_events.is_charged
-        end as is_counted_in_period,
-        case when line_events.is_charged then 0 else 8 end as first_step
-    from line_events
-    inner join lines_told
-        on line_events.invoice_line_id = lines_told.invoice_line_id
+    select * from lines_told
+    where event_count > invoiced_event_count
 
 ),
 
@@ -158,18 +140,20 @@ rate_decks as (
 codes_used as (
 
     select
-        usage.deck_row_id,
+        rate_decks.deck_row_id,
         rate_decks.deck_id,
         rate_decks.dial_code,
         rate_decks.destination_id,
         rate_decks.applies_from_at,
         rate_decks.applies_until_at
-    from usage
-    inner join rate_decks
-        on usage.deck_row_id = rate_decks.deck_row_id
-    group by
-        usage.deck_row_id, rate_decks.deck_id, rate_decks.dial_code, rate_decks.destination_id,
-        rate_decks.applies_from_at, rate_decks.applies_until_at
+    from rate_decks
+    inner join (
+        select distinct events.deck_row_id
+        from {{ events }} as events
+        inner join lines_crowded as told
+            on events.usage_place_id = told.usage_place_id
+    ) as used
+        on rate_decks.deck_row_id = used.deck_row_id
 
 ),
 
@@ -207,27 +191,69 @@ codes_shortened as (
 
 ),
 
--- Usage that a line has too much, and a shorter code's line too little.
-usage_elsewhere as (
+-- At each time the longest of them.
+code_bounds as (
 
     select
-        usage.*,
+        deck_row_id,
+        applies_from_at as bound_at
+    from codes_shortened
+    union
+    select
+        deck_row_id,
+        applies_until_at as bound_at
+    from codes_shortened
+
+),
+
+code_times as (
+
+    select
+        deck_row_id,
+        bound_at as from_at,
+        lead(bound_at) over (partition by deck_row_id order by bound_at) as until_at
+    from code_bounds
+
+),
+
+next_codes as (
+
+    select
+        code_times.deck_row_id,
+        code_times.from_at,
+        code_times.until_at,
         codes_shortened.shorter_deck_row_id,
-        codes_shortened.usage_place_id as shorter_place_id
-    from usage
-    inner join lines_told
-        on usage.invoice_line_id = lines_told.invoice_line_id
+        codes_shortened.usage_place_id
+    from code_times
     inner join codes_shortened
         on
-            usage.deck_row_id = codes_shortened.deck_row_id
-            and usage.started_at >= codes_shortened.applies_from_at
-            and usage.started_at < codes_shortened.applies_until_at
-    where
-        usage.is_counted_in_period
-        and lines_told.event_count > lines_told.invoiced_event_count
+            code_times.deck_row_id = codes_shortened.deck_row_id
+            and code_times.from_at >= codes_shortened.applies_from_at
+            and code_times.until_at <= codes_shortened.applies_until_at
     qualify row_number() over (
-        partition by usage.invoice_line_id, usage.event_id order by codes_shortened.dial_code_length desc
+        partition by code_times.deck_row_id, code_times.from_at
+        order by codes_shortened.dial_code_length desc
     ) = 1
+
+),
+
+codes_counted as (
+
+    select
+        told.invoice_line_id,
+        next_codes.usage_place_id as shorter_place_id,
+        events.deck_row_id,
+        count(*) as event_count
+    from {{ events_of_lines }}
+    inner join lines_crowded as told
+        on bounded.invoice_line_id = told.invoice_line_id
+    inner join next_codes
+        on
+            events.deck_row_id = next_codes.deck_row_id
+            and events.started_at >= next_codes.from_at
+            and events.started_at < next_codes.until_at
+    where {{ is_counted_in_period }}
+    group by told.invoice_line_id, next_codes.usage_place_id, events.deck_row_id
 
 ),
 
@@ -238,17 +264,16 @@ moves_counted as (
         invoice_line_id,
         shorter_place_id,
         '' as moved_deck_row_id,
-        count(*) as event_count
-    from usage_elsewhere
+        sum(event_count) as event_count
+    from codes_counted
     group by invoice_line_id, shorter_place_id
     union all
     select
         invoice_line_id,
         shorter_place_id,
         deck_row_id as moved_deck_row_id,
-        count(*) as event_count
-    from usage_elsewhere
-    group by invoice_line_id, shorter_place_id, deck_row_id
+        event_count
+    from codes_counted
 
 ),
 
@@ -256,11 +281,11 @@ moves_possible as (
 
     select
         moves_counted.*,
-        lines_told.carrier_policy_id
+        lines_crowded.carrier_policy_id
     from moves_counted
-    inner join lines_told
-        on moves_counted.invoice_line_id = lines_told.invoice_line_id
-    where moves_counted.event_count = lines_told.event_count - lines_told.invoiced_event_count
+    inner join lines_crowded
+        on moves_counted.invoice_line_id = lines_crowded.invoice_line_id
+    where moves_counted.event_count = lines_crowded.event_count - lines_crowded.invoiced_event_count
     qualify row_number() over (
         partition by moves_counted.invoice_line_id
         order by moves_counted.moved_deck_row_id, moves_counted.shorter_place_id
@@ -271,26 +296,33 @@ moves_possible as (
 events_moving as (
 
     select
-        usage_elsewhere.invoice_line_id as from_line_id,
-        lines_bounded.invoice_line_id as to_line_id,
-        usage_elsewhere.event_id,
-        usage_elsewhere.shorter_deck_row_id
-    from usage_elsewhere
+        told.invoice_line_id as from_line_id,
+        to_lines.invoice_line_id as to_line_id,
+        events.event_id,
+        next_codes.shorter_deck_row_id
+    from {{ events_of_lines }}
+    inner join lines_crowded as told
+        on bounded.invoice_line_id = told.invoice_line_id
+    inner join next_codes
+        on
+            events.deck_row_id = next_codes.deck_row_id
+            and events.started_at >= next_codes.from_at
+            and events.started_at < next_codes.until_at
     inner join moves_possible
         on
-            usage_elsewhere.invoice_line_id = moves_possible.invoice_line_id
-            and usage_elsewhere.shorter_place_id = moves_possible.shorter_place_id
+            told.invoice_line_id = moves_possible.invoice_line_id
+            and next_codes.usage_place_id = moves_possible.shorter_place_id
             and (
                 moves_possible.moved_deck_row_id = ''
-                or usage_elsewhere.deck_row_id = moves_possible.moved_deck_row_id
+                or events.deck_row_id = moves_possible.moved_deck_row_id
             )
-    inner join lines_bounded
+    inner join lines_bounded as to_lines
         on
-            usage_elsewhere.shorter_place_id = lines_bounded.usage_place_id
-            and moves_possible.carrier_policy_id = lines_bounded.carrier_policy_id
-            and usage_elsewhere.started_at >= lines_bounded.period_first_at
-            and usage_elsewhere.started_at < lines_bounded.period_until_at
-    where lines_bounded.is_invoiced
+            next_codes.usage_place_id = to_lines.usage_place_id
+            and moves_possible.carrier_policy_id = to_lines.carrier_policy_id
+            and events.started_at >= to_lines.period_first_at
+            and events.started_at < to_lines.period_until_at
+    where to_lines.is_invoiced and {{ is_counted_in_period }}
 
 ),
 
@@ -333,81 +365,20 @@ events_moved as (
 usage_stepped as (
 
     select
-        usage.invoice_line_id,
-        usage.carrier_policy_id,
-        usage.event_id,
-        usage.deck_row_id,
-        usage.is_counted_at_first,
-        usage.is_counted_on_clock,
-        usage.is_counted_in_period,
-        usage.first_step,
+        told.invoice_line_id,
+        told.carrier_policy_id,
+        events.event_id,
+        events.deck_row_id,
+        {{ is_ours }} and events.is_charged as is_counted_at_first,
+        case
+            when told.is_counted_as_carrier then {{ is_on_clock }} and events.is_charged
+            else {{ is_ours }} and events.is_charged
+        end as is_counted_on_clock,
+        {{ is_counted_in_period }} as is_counted_in_period,
+        case when events.is_charged then 0 else 8 end as first_step,
         case when events_moved.event_id is not null then 3 else 99 end as end_step,
-        usage.day_time_zone
-    from usage
-    left join events_moved
-        on
-            usage.invoice_line_id = events_moved.from_line_id
-            and usage.event_id = events_moved.event_id
-    union all
-    select
-        lines_told.invoice_line_id,
-        lines_told.carrier_policy_id,
-        events_moved.event_id,
-        events_moved.shorter_deck_row_id as deck_row_id,
-        false as is_counted_at_first,
-        false as is_counted_on_clock,
-        true as is_counted_in_period,
-        3 as first_step,
-        99 as end_step,
-        lines_told.day_time_zone
-    from events_moved
-    inner join lines_told
-        on events_moved.to_line_id = lines_told.invoice_line_id
-
-),
-
-usage_recounted as (
-
-    select
-        usage_stepped.invoice_line_id,
-        usage_stepped.carrier_policy_id,
-        cast({{ to_local('events.started_at', 'usage_stepped.day_time_zone') }} as date) as usage_date,
-        usage_stepped.deck_row_id,
+        cast({{ to_local('events.started_at', 'told.day_time_zone') }} as date) as usage_date,
         events.increment_method,
-        usage_stepped.is_counted_at_first,
-        usage_stepped.is_counted_on_clock,
-        usage_stepped.is_counted_in_period,
-        usage_stepped.first_step,
-        usage_stepped.end_step,
-        events.is_charged,
-        events.is_repriceable,
-        events.quantity,
-        events.minimum_quantity,
-        events.increment_quantity,
-        events.own_billed_quantity,
-        events.own_undivided_amount,
-        events.own_rated_amount,
-        events.own_per_quantity,
-        events.attempt_fee_amount,
-        count(*) as event_count
-    from usage_stepped
-    inner join {{ events }} as events
-        on usage_stepped.event_id = events.event_id
-    where
-        usage_stepped.is_counted_at_first
-        or usage_stepped.is_counted_on_clock
-        or usage_stepped.is_counted_in_period
-    group by
-        usage_stepped.invoice_line_id,
-        usage_stepped.carrier_policy_id,
-        cast({{ to_local('events.started_at', 'usage_stepped.day_time_zone') }} as date),
-        usage_stepped.deck_row_id,
-        events.increment_method,
-        usage_stepped.is_counted_at_first,
-        usage_stepped.is_counted_on_clock,
-        usage_stepped.is_counted_in_period,
-        usage_stepped.first_step,
-        usage_stepped.end_step,
         events.is_charged,
         events.is_repriceable,
         events.quantity,
@@ -418,6 +389,75 @@ usage_recounted as (
         events.own_rated_amount,
         events.own_per_quantity,
         events.attempt_fee_amount
+    from {{ events_of_lines }}
+    inner join lines_told as told
+        on bounded.invoice_line_id = told.invoice_line_id
+    left join events_moved
+        on
+            told.invoice_line_id = events_moved.from_line_id
+            and events.event_id = events_moved.event_id
+    union all
+    select
+        told.invoice_line_id,
+        told.carrier_policy_id,
+        events.event_id,
+        events_moved.shorter_deck_row_id as deck_row_id,
+        false as is_counted_at_first,
+        false as is_counted_on_clock,
+        true as is_counted_in_period,
+        3 as first_step,
+        99 as end_step,
+        cast({{ to_local('events.started_at', 'told.day_time_zone') }} as date) as usage_date,
+        events.increment_method,
+        events.is_charged,
+        events.is_repriceable,
+        events.quantity,
+        events.minimum_quantity,
+        events.increment_quantity,
+        events.own_billed_quantity,
+        events.own_undivided_amount,
+        events.own_rated_amount,
+        events.own_per_quantity,
+        events.attempt_fee_amount
+    from events_moved
+    inner join lines_told as told
+        on events_moved.to_line_id = told.invoice_line_id
+    inner join {{ events }} as events
+        on events_moved.event_id = events.event_id
+
+),
+
+usage_recounted as (
+
+    select
+        invoice_line_id,
+        max(carrier_policy_id) as carrier_policy_id,
+        usage_date,
+        deck_row_id,
+        max(increment_method) as increment_method,
+        is_counted_at_first,
+        is_counted_on_clock,
+        is_counted_in_period,
+        first_step,
+        end_step,
+        is_charged,
+        is_repriceable,
+        quantity,
+        minimum_quantity,
+        increment_quantity,
+        own_billed_quantity,
+        own_undivided_amount,
+        own_rated_amount,
+        own_per_quantity,
+        attempt_fee_amount,
+        count(*) as event_count
+    from usage_stepped
+    where is_counted_at_first or is_counted_on_clock or is_counted_in_period
+    group by
+        invoice_line_id, usage_date, deck_row_id, is_counted_at_first, is_counted_on_clock,
+        is_counted_in_period, first_step, end_step, is_charged, is_repriceable,
+        quantity, minimum_quantity, increment_quantity, own_billed_quantity,
+        own_undivided_amount, own_rated_amount, own_per_quantity, attempt_fee_amount
 
 )
 
