@@ -6,9 +6,6 @@
         when amount_written != credit_amount then 'amount_has_more_than_6_decimals'
         when issue_date is null then 'issue_date_unreadable'
         when credit_currency is null or not ({{ currency_is_known }}) then 'currency_unknown'
-        when cause not in (
-            'TIMEZONE', 'PERIOD', 'DUPLICATE', 'DIAL_CODE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'INCREMENT', 'ROUNDING', 'RATE',
-            'STATUS', 'FEE', 'TAX', 'FX', 'RESIDUAL'
-        ) then 'cause_unknown'
+        when cause not in {{ variance_causes() }} then 'cause_unknown'
     end
 {%- endmacro %}

@@ -6,13 +6,16 @@ Exit codes: 0 done; 1 the run failed, the gate held the publication back, or an 
 tables; 2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
 """
 
+import getpass
+import json
 import os
 import shutil
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -224,17 +227,20 @@ def _answering() -> Iterator[Callable[[str], None]]:
 
 
 @main.command()
-@click.argument("subject", nargs=-1, required=True, metavar="EVENT|INVOICE_LINE")
-@click.option("--as", "kind", type=click.Choice(["event", "line"]), help="Which of the two, where both are named so.")
+@click.argument("subject", nargs=-1, required=True, metavar="EVENT|INVOICE_LINE|ENTRY")
+@click.option(
+    "--as", "kind", type=click.Choice(["event", "line", "entry"]), help="Which of them, where several are named so."
+)
 @click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON.")
 @click.option("--mask", is_flag=True, help="Hide the last four digits of numbers.")
 def explain(subject: tuple[str, ...], kind: str | None, wants_json: bool, mask: bool) -> None:
-    """Say why an event costs what it costs, or why an invoice line is not what we expected: every figure, down to deck,
-    row, agreement and terms.
+    """Say why an event costs what it costs, why an invoice line is not what we expected, or what an entry of the ledger
+    is the sum of: every figure, down to deck, row, agreement and terms.
 
     An event is named by its id as in rate.int_events_rated (native:ev-1), or by the source's own key alone (ev-1). A
     line is named by its id as in fct_carrier_invoice_lines (carrier:invoice:7), by invoice and number alone
-    (invoice:7), or as carrier, invoice and number (carrier invoice 7).
+    (invoice:7), or as carrier, invoice and number (carrier invoice 7). An entry, or one of its two postings, is named
+    by its id as in fct_settlement_ledger.
     """
     from orchestration import explain
 
@@ -408,6 +414,75 @@ def statement(partner: str, period: str | None, sender: str | None, into: Path |
         return statements.gather(connection, partner, month, sender), packs.folder_name(partner, f"{month:%Y-%m}")
 
     _pack("statements", gather, into)
+
+
+@main.command("close-period")
+@click.argument("month", callback=_month)
+@click.option("--soft-until", type=click.DateTime(["%Y-%m-%d"]), help="Close it softly, with grace until this day.")
+@click.option("--accept", "reason", help="Close it in spite of the money at risk; say why.")
+def close_period(month: str, soft_until: datetime | None, reason: str | None) -> None:
+    """Close MONTH (YYYY-MM): nothing is booked into it any more; what is learned later corrects it in a later month.
+
+    Refused while the month is not over, an earlier one is open, the last run is not booked, or more money is at risk
+    than closing_limits.csv allows. There is no way back. A softly closed month takes what is learned until the day of
+    grace.
+    """
+    from orchestration.ledger import periods
+
+    home = settings.home()
+    _check_warehouse(home)
+    with _alone(home), duckdb.connect(str(home.warehouse)) as warehouse:
+        try:
+            closing = periods.close(
+                warehouse,
+                home.published / "ledger",
+                _first_day(month),
+                datetime.now(UTC).replace(tzinfo=None),
+                getpass.getuser(),
+                soft_until.date() if soft_until else None,
+                reason,
+            )
+        except periods.CannotClose as refusal:
+            _fail(str(refusal))
+    how = f"softly closed, with grace until {closing.grace_until}" if closing.grace_until else "closed"
+    console.print(f"{month} is {how}; seal {closing.seal}", highlight=False, soft_wrap=True)
+    for risk in closing.risks:
+        console.print(f"  left at risk: {risk}", highlight=False, soft_wrap=True)
+    console.print("the published tables say so after the next `tollgate run`", highlight=False)
+
+
+@main.command()
+@click.option("--seal", help="A seal that you noted earlier: the books up to it must still be what they were.")
+@click.option("--json", "wants_json", is_flag=True, help="The same facts as JSON.")
+def verify(seal: str | None, wants_json: bool) -> None:
+    """Are the books still what was booked? Recomputes the chain of seals and compares the exports with it.
+
+    Exit code 1 where anything was changed, added or taken away.
+    """
+    from orchestration.ledger import verification
+
+    home = settings.home()
+    exports = home.published / "ledger"
+    if not (home.warehouse.exists() or exports.exists()):
+        _stop(f"{home.root} holds no books yet: run `tollgate run`")
+    with _alone(home, is_reading=True) if home.warehouse.exists() else nullcontext():
+        try:
+            with verification.opened(home.warehouse, exports) as books:
+                found = verification.verify(books, exports, seal)
+        except verification.NoSeals as reason:
+            _stop(str(reason))
+    if wants_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for defect in found.defects:
+            console.print(f"  {defect}", highlight=False, soft_wrap=True)
+        rows = ", ".join(f"{count:,} {table}" for table, count in found.rows.items())
+        verdict = "the books are NOT what was booked" if found.defects else "the books are what was booked"
+        console.print(f"{verdict}: {found.seals:,} seals over {rows}", highlight=False, soft_wrap=True)
+        if found.last_hash:
+            console.print(f"last seal {found.last_hash}", highlight=False, soft_wrap=True)
+    if found.defects:
+        raise SystemExit(1)
 
 
 @main.command()

@@ -10,7 +10,7 @@ What others read is one version, a folder that is written once and then never to
       parquet           -> current/parquet                the same tables, one file each
       manifest.json     -> current/manifest.json          when, how many rows, which content
       current           -> .versions/<time>               the only thing that is ever replaced
-      ledger/postings.parquet, charges.parquet            what is booked
+      ledger/postings.parquet, charges.parquet, ...       what is booked
 
 So a reader sees a whole version or the whole one before it, whenever a publication is killed. The version
 before the current one stays on disk for those who are still reading it.
@@ -31,6 +31,7 @@ import duckdb
 
 from orchestration import ledger
 from orchestration.gate import SCHEMA, VERDICT_KEY, confirm, fingerprints
+from orchestration.ledger import seals
 from orchestration.resources import POOL, Warehouse
 from orchestration.sql import quote_text, transaction
 
@@ -115,6 +116,7 @@ def _write_version(
         "published_at": now.isoformat(timespec="seconds"),
         "version": version.name,
         "replaces": replaces,
+        "ledger_seal": seals.last(connection),
         "tables": {
             table: {
                 "rows": rows[table],

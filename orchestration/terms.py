@@ -15,6 +15,7 @@ from orchestration import settings
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
 OPTIONAL_FILES = {
     "carrier_fees.csv",
+    "closing_limits.csv",
     "destination_codes.csv",
     "numbers.csv",
     "participation_rules.csv",
@@ -32,7 +33,10 @@ OPTIONAL_COLUMNS = {
         *("participant_role", "share_kind", "share_basis", "step", "priority", "is_exclusive"),
         *("unit_amount", "priced_per_quantity", "floor_amount", "cap_amount", "guarantee_amount"),
     },
-    "tolerances.csv": {"raise_after_months"},
+    "tolerances.csv": {
+        *("raise_after_months", "withhold_within_days", "answer_within_days", "deemed_accepted_days"),
+        *("look_back_days", "interest_ratio_per_year"),
+    },
 }
 """A file without one of them is handed on with an empty one."""
 

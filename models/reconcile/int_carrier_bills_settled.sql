@@ -1,5 +1,6 @@
 -- One row per carrier, billing period and currency: what was invoiced, what stands, what is disputed,
--- credited and withheld, and what is therefore to be paid, or to be got back.
+-- credited and withheld, and what is therefore to be paid, or to be got back; and what has been paid of it by
+-- payments that name an invoice.
 with
 
 lines as (
@@ -36,13 +37,13 @@ disputes as (
         billing_period_id,
         carrier_id,
         dispute_currency,
-        cast(sum(dispute_amount) as {{ exact_amount() }}) as disputed_amount,
-        cast(sum(case when cause = 'TAX' then dispute_amount else 0 end) as {{ exact_amount() }})
+        cast(sum(claimed_amount) as {{ exact_amount() }}) as disputed_amount,
+        cast(sum(case when cause = 'TAX' then claimed_amount else 0 end) as {{ exact_amount() }})
             as disputed_tax_amount,
-        cast(sum(dispute_amount - open_amount) as {{ exact_amount() }}) as credited_on_disputes_amount,
-        cast(sum(case when may_withhold then open_amount else 0 end) as {{ exact_amount() }})
-            as withheld_amount
-    from {{ ref('int_disputes_raised') }}
+        cast(sum(credit_received_amount) as {{ exact_amount() }}) as credited_on_disputes_amount,
+        cast(sum(withheld_amount) as {{ exact_amount() }}) as withheld_amount,
+        cast(sum(expected_credit_amount) as {{ exact_amount() }}) as expected_credit_amount
+    from {{ ref('int_disputes_followed') }}
     group by billing_period_id, carrier_id, dispute_currency
 
 ),
@@ -71,18 +72,45 @@ credits as (
     select
         invoices.billing_period_id,
         credit_notes.credit_currency,
-        cast(sum(credit_notes.credit_amount) as {{ exact_amount() }}) as credited_amount,
+        cast(sum(credit_notes.part_amount) as {{ exact_amount() }}) as credited_amount,
         cast(
-            sum(case when credit_notes.cause is null then credit_notes.credit_amount else 0 end)
+            sum(
+                case
+                    when credit_notes.cause is null and credit_notes.dispute_id is null
+                        then credit_notes.part_amount
+                    else 0
+                end
+            )
             as {{ exact_amount() }}
         ) as credited_without_cause_amount
-    from {{ ref('int_credit_notes_judged') }} as credit_notes
+    from {{ ref('int_credits_matched') }} as credit_notes
     inner join invoices
         on
-            credit_notes.carrier_id || ':' || credit_notes.invoice_number = invoices.invoice_id
+            credit_notes.invoice_id = invoices.invoice_id
             and credit_notes.credit_currency = invoices.invoice_currency
     where credit_notes.refusal_reason is null
     group by invoices.billing_period_id, credit_notes.credit_currency
+
+),
+
+payments as (
+
+    select
+        invoices.billing_period_id,
+        payments.payment_currency,
+        cast(
+            sum(
+                case when payments.direction = 'paid' then payments.paid_amount else -payments.paid_amount end
+            )
+            as {{ exact_amount() }}
+        ) as paid_amount
+    from {{ ref('int_payments_collected') }} as payments
+    inner join invoices
+        on
+            payments.party_id || ':' || payments.invoice_number = invoices.invoice_id
+            and payments.payment_currency = invoices.invoice_currency
+    where payments.refusal_reason is null and payments.settles = 'carrier'
+    group by invoices.billing_period_id, payments.payment_currency
 
 ),
 
@@ -93,6 +121,7 @@ amounts_joined as (
         coalesce(disputes.disputed_amount, 0) as disputed_amount,
         coalesce(disputes.disputed_tax_amount, 0) as disputed_tax_amount,
         coalesce(disputes.credited_on_disputes_amount, 0) as credited_on_disputes_amount,
+        coalesce(disputes.expected_credit_amount, 0) as expected_credit_amount,
         -- What has come back on a credit line, or in a credit note that names no cause, is not withheld
         -- again. A bill that no agreement covers is held as a whole until somebody says what it is.
         case
@@ -105,7 +134,8 @@ amounts_joined as (
             )
         end as withheld_amount,
         coalesce(unfooted_invoices.unfooted_invoice_count, 0) as unfooted_invoice_count,
-        coalesce(credits.credited_amount, 0) as credited_amount
+        coalesce(credits.credited_amount, 0) as credited_amount,
+        coalesce(payments.paid_amount, 0) as paid_amount
     from lines
     left join disputes
         on
@@ -115,6 +145,10 @@ amounts_joined as (
         on
             lines.billing_period_id = credits.billing_period_id
             and lines.settlement_currency = credits.credit_currency
+    left join payments
+        on
+            lines.billing_period_id = payments.billing_period_id
+            and lines.settlement_currency = payments.payment_currency
     left join unfooted_invoices
         on
             lines.billing_period_id = unfooted_invoices.billing_period_id

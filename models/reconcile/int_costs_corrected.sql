@@ -19,7 +19,7 @@ disputed as (
 
     select
         invoice_line_id,
-        cast(sum(component_variance_amount) as {{ exact_amount() }}) as disputed_amount
+        cast(sum(claimed_variance_amount) as {{ exact_amount() }}) as disputed_amount
     from {{ ref('int_variances_disputed') }}
     group by invoice_line_id
 

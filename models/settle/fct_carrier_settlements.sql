@@ -13,6 +13,8 @@ with fct_carrier_settlements as (
         cast(disputed_amount as decimal(18, 6)) as disputed_amount,
         cast(withheld_amount as decimal(18, 6)) as withheld_amount,
         cast(credited_amount as decimal(18, 6)) as credited_amount,
+        cast(expected_credit_amount as decimal(18, 6)) as expected_credit_amount,
+        cast(paid_amount as decimal(18, 6)) as paid_amount,
         cast(payable_amount as decimal(18, 6)) as payable_amount,
         cast(receivable_amount as decimal(18, 6)) as receivable_amount,
         settlement_currency,

@@ -7,6 +7,8 @@
     'carrier_invoices': ['int_invoice_lines_collected', 'cast(invoiced_amount as ' ~ exact_amount() ~ ')', 'invoice_currency'],
     'carrier_cdrs': ['int_cdrs_collected', 'cast(carrier_amount as ' ~ exact_amount() ~ ')', 'carrier_currency'],
     'credit_notes': ['int_credit_notes_judged', 'cast(credit_amount as ' ~ exact_amount() ~ ')', 'credit_currency'],
+    'dispute_events': ['int_dispute_events_collected', 'cast(event_amount as ' ~ exact_amount() ~ ')', 'event_currency'],
+    'payments': ['int_payments_collected', 'cast(paid_amount as ' ~ exact_amount() ~ ')', 'payment_currency'],
     'fx_rates': ['int_exchange_rates_collected'] + nothing,
     'event_participants': ['int_participants_collected'] + nothing,
 } %}

@@ -259,6 +259,13 @@ rows_refused as (
     where refusal_reason is not null
     union all
     select
+        'closing_limits' as terms_table,
+        coalesce(currency, '?') as term_id,
+        refusal_reason
+    from {{ ref('stg_terms__closing_limits') }}
+    where refusal_reason is not null
+    union all
+    select
         'destination_codes' as terms_table,
         coalesce(carrier_id, '?')
         || ' ' || coalesce(destination_name, '?')

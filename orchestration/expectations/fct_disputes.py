@@ -28,14 +28,16 @@ SUITE = gx.ExpectationSuite(
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where dispute_amount <= 0",
-            description="every dispute claims a positive amount",
+            unexpected_rows_query="""
+                select * from {batch}
+                where dispute_amount < 0 or dispute_amount = 0 and raised_date is null""",
+            description="every dispute that was not raised yet claims a positive amount",
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
             unexpected_rows_query="""
                 select * from {batch}
-                where open_amount != greatest(dispute_amount - credit_received_amount, 0)""",
+                where open_amount != claimed_amount - credit_received_amount or open_amount < 0""",
             description="what is open is the claim less the credits",
             severity="critical",
         ),
@@ -50,14 +52,27 @@ SUITE = gx.ExpectationSuite(
             severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where credit_received_amount > dispute_amount",
-            description="no dispute is credited with more than it claims",
-            severity="warning",
+            unexpected_rows_query="""
+                select * from {batch}
+                where credit_received_amount > greatest(dispute_amount, coalesce(raised_amount, 0))
+                    or expected_credit_amount > open_amount or withheld_amount > open_amount""",
+            description="no dispute is credited with more, expects or withholds more than it claims",
+            severity="critical",
         ),
         gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query="select * from {batch} where line_count < 1 or event_count < 0",
+            unexpected_rows_query="""
+                select * from {batch}
+                where event_count < 0 or line_count < 1 and dispute_amount > 0""",
             description="every dispute rests on invoice lines",
             severity="critical",
+        ),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query="""
+                select * from {batch}
+                where next_action_date between as_of_date and as_of_date + 7
+                    or dispute_status in ('overdue_to_raise', 'expired')""",
+            description="no claim expires within a week or has done so",
+            severity="warning",
         ),
     ],
 )

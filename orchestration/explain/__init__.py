@@ -1,8 +1,8 @@
-"""Why is it booked so? An event or an invoice line, explained so that a person can follow it: `tollgate explain`; and
-what an event that never was would cost: `tollgate price`.
+"""Why is it booked so? An event, an invoice line or an entry of the ledger, explained so that a person can follow it:
+`tollgate explain`; and what an event that never was would cost: `tollgate price`.
 
-Belongs here: which of the two is meant. The explanations themselves are in `event.py`, `line.py` and `price.py`; what
-an explanation is, in `explanation.py`.
+Belongs here: which of them is meant. The explanations themselves are in `event.py`, `line.py`, `posting.py` and
+`price.py`; what an explanation is, in `explanation.py`.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from orchestration import models_applied
 from orchestration.explain.event import explain_event, find_events
 from orchestration.explain.explanation import Explanation, NotExplained, as_json, print_explanation
 from orchestration.explain.line import explain_line, find_lines
+from orchestration.explain.posting import explain_entry, find_entries
 from orchestration.explain.price import explain_price, prices
 from orchestration.sql import fetch_rows
 
@@ -33,10 +34,12 @@ NEAREST_EVENTS = """
 
 
 def explain(warehouse: Path, meant: str, mask: bool = False, kind: str | None = None) -> Explanation:
-    """Everything that decides the cost of an event, or the amount of an invoice line; `kind` says which is meant.
+    """Everything that decides the cost of an event, the amount of an invoice line or an entry of the ledger;
+    `kind` says which of them is meant.
 
-    An event is named by its id or by the source's own key, a line by its id or by invoice and number. Nobody may write
-    the warehouse meanwhile. Raises NotExplained where nothing is named so, or more than one thing is.
+    An event is named by its id or by the source's own key, a line by its id or by invoice and number, an entry by its
+    id or by that of a posting. Nobody may write the warehouse meanwhile. Raises NotExplained where nothing is named so,
+    or more than one thing is.
     """
     try:
         with models_applied.engine(warehouse) as connection:
@@ -47,8 +50,10 @@ def explain(warehouse: Path, meant: str, mask: bool = False, kind: str | None = 
 
 
 def _explain(connection: duckdb.DuckDBPyConnection, meant: str, mask: bool, kind: str | None) -> Explanation:
-    events = find_events(connection, meant) if kind != "line" else []
-    lines = find_lines(connection, meant) if kind != "event" else []
+    if (kind in (None, "entry")) and (entries := find_entries(connection, meant)):
+        return explain_entry(connection, entries[0])
+    events = find_events(connection, meant) if kind in (None, "event") else []
+    lines = find_lines(connection, meant) if kind in (None, "line") else []
     if len(events) + len(lines) > 1:
         raise NotExplained(_more_than_one(meant, events, lines))
     if lines:
@@ -70,18 +75,21 @@ def _more_than_one(meant: str, events: list[str], lines: list[str]) -> str:
 
 
 def _nothing(connection: duckdb.DuckDBPyConnection, meant: str, kind: str | None) -> str:
-    what = {"event": "no event", "line": "no invoice line"}.get(kind or "", "no event and no invoice line")
+    what = {"event": "no event", "line": "no invoice line", "entry": "no entry of the ledger"}.get(
+        kind or "", "no event, no invoice line and no entry of the ledger"
+    )
     told = [f"there is {what} {meant}"]
     for name, query, other in (
         ("event", NEAREST_EVENTS, "line"),
         ("invoice line", NEAREST_LINES, "event"),
     ):
-        nearest = [] if kind == other else _nearest(connection, query, meant)
+        nearest = [] if kind in (other, "entry") else _nearest(connection, query, meant)
         if nearest:
             told.append(f"the nearest ids of {name}s are {', '.join(nearest)}")
     return "; ".join(told) + (
         ". An event's id is the feed and the source's own key (rate.int_events_rated has them), a line's the carrier, "
-        "the invoice and the line's number (settle.fct_carrier_invoice_lines)"
+        "the invoice and the line's number (settle.fct_carrier_invoice_lines), an entry's is in "
+        "settle.fct_settlement_ledger"
     )
 
 

@@ -24,6 +24,9 @@ TABLES = [
     Table("charges", "One row per charge as it was booked: later ones correct earlier ones of their line."),
     Table("taxes", "One row per agreement and month: the tax on its charges."),
     Table("shares_received", "One row per share of another's revenue that is owed to the partner."),
+    Table(
+        "account", "One row per balance and movement of the month's account: above zero you owe us, below zero we you."
+    ),
     Table("shares_given", "One row per beneficiary of the partner's own rules, with its part."),
 ]
 
@@ -101,6 +104,32 @@ PACK_SHARES_GIVEN = """
     where shares.seller_partner_id = $partner_id and shares.period_start_date = $month
     order by shares.share_currency, shares.service, shares.rule_id, shares.beneficiary_partner_id, shares.allocation_id
 """
+# The books, and not the statement: payments, and what corrects months that were closed, are in it too.
+PACK_ACCOUNT = """
+    create table pack.account as
+    with postings as (
+        select currency, entry_type, description, origin_period_date, posting_period_date,
+            debit_amount - credit_amount as amount
+        from published.settle.fct_settlement_ledger
+        where party_id = $partner_id and account in ('partner_receivable', 'partner_payable')
+            and posting_period_date <= $month
+    ),
+    positions as (
+        select currency as account_currency, 1 as position, 'Opening balance' as description,
+            cast(null as date) as origin_period_date,
+            coalesce(sum(amount) filter (posting_period_date < $month), 0) as amount
+        from postings group by currency
+        union all
+        select currency, 2, description, origin_period_date, sum(amount)
+        from postings where posting_period_date = $month
+        group by currency, entry_type, description, origin_period_date having sum(amount) != 0
+        union all
+        select currency, 3, 'Closing balance', null, sum(amount) from postings group by currency
+    )
+    select account_currency, position, description, origin_period_date, cast(amount as decimal(18, 6)) as amount
+    from positions
+    order by account_currency, position, origin_period_date nulls first, description
+"""
 TOTALS = "select statement_id as id, receivable_amount - payable_amount as amount from pack.statements"
 
 
@@ -128,7 +157,7 @@ def gather(connection: duckdb.DuckDBPyConnection, partner_id: str, month: date, 
         connection.execute(statement, values)
     connection.execute(rounding_sql())
     connection.execute(PACK_TAXES)
-    for statement in (PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN):
+    for statement in (PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN, PACK_ACCOUNT):
         connection.execute(statement, values)
     (partner,) = fetch_rows(connection, PARTNER, partner_id=partner_id)
     return Pack(

@@ -7,6 +7,7 @@ with
 lines as (from 'parquet/lines.parquet'),
 taxes as (from 'parquet/taxes.parquet'),
 shares as (from 'parquet/shares_received.parquet'),
+account as (from 'parquet/account.parquet'),
 statements as (from 'parquet/statements.parquet'),
 
 charges as (
@@ -32,16 +33,26 @@ shares_summed as (
     from shares
     group by statement_id
 ),
+-- Opening balance and movements must lead to the closing balance.
+accounts_summed as (
+    select
+        account_currency as statement_currency,
+        sum(case when position < 3 then amount else -amount end) = 0 as adds_up
+    from account
+    group by account_currency
+),
 recomputed as (
     select
         statements.*,
         coalesce(charges_taxed.charge_amount, 0) as charges,
         coalesce(charges_taxed.tax_amount, 0) as tax,
         coalesce(shares_summed.revenue_share_amount, 0) as shares,
-        coalesce(charges_taxed.is_taxed_whole, true) as is_taxed_whole
+        coalesce(charges_taxed.is_taxed_whole, true) as is_taxed_whole,
+        coalesce(accounts_summed.adds_up, true) as account_adds_up
     from statements
     left join charges_taxed using (statement_id)
     left join shares_summed using (statement_id)
+    left join accounts_summed using (statement_currency)
 )
 
 -- What is due to us is positive, what we owe is negative.
@@ -51,6 +62,7 @@ select
     cast(charges + tax - shares as decimal(18, 6)) as recomputed_amount,
     statement_currency as currency,
     charge_amount = charges and tax_amount = tax and revenue_share_amount = shares and is_taxed_whole
+    and account_adds_up
     and receivable_amount = greatest(charges + tax - shares, 0)
     and payable_amount = greatest(shares - charges - tax, 0) as agrees
 from recomputed

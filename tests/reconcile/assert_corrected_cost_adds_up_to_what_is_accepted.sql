@@ -21,15 +21,10 @@ costs_counted as (
 disputed as (
 
     select
-        components.invoice_line_id,
-        sum(components.component_variance_amount) as disputed_amount
-    from {{ ref('int_variances_bridged') }} as components
-    inner join {{ ref('int_disputes_raised') }} as disputes
-        on
-            components.invoice_id = disputes.invoice_id
-            and components.billing_period_id = disputes.billing_period_id
-            and components.cause = disputes.cause
-    group by components.invoice_line_id
+        invoice_line_id,
+        sum(claimed_variance_amount) as disputed_amount
+    from {{ ref('int_variances_disputed') }}
+    group by invoice_line_id
 
 ),
 

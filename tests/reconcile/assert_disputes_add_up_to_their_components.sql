@@ -17,7 +17,6 @@ components_summed as (
 select
     disputes.dispute_id,
     disputes.dispute_amount,
-    disputes.open_amount,
     components_summed.component_variance_amount
 from {{ ref('int_disputes_raised') }} as disputes
 left join components_summed
@@ -25,6 +24,5 @@ left join components_summed
         disputes.invoice_id = components_summed.invoice_id
         and disputes.cause = components_summed.cause
 where
-    components_summed.component_variance_amount is distinct from disputes.dispute_amount
-    or disputes.dispute_amount <= 0
-    or disputes.open_amount not between 0 and disputes.dispute_amount
+    greatest(coalesce(components_summed.component_variance_amount, 0), 0) != disputes.dispute_amount
+    or (disputes.dispute_amount <= 0 and disputes.raised_date is null)

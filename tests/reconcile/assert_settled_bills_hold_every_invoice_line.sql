@@ -20,9 +20,9 @@ disputes_summed as (
     select
         carrier_id,
         dispute_currency,
-        sum(dispute_amount) as disputed_amount,
-        sum(case when may_withhold then open_amount else 0 end) as withheld_amount
-    from {{ ref('int_disputes_raised') }}
+        sum(claimed_amount) as disputed_amount,
+        sum(withheld_amount) as withheld_amount
+    from {{ ref('int_disputes_followed') }}
     group by carrier_id, dispute_currency
 
 ),

@@ -7,6 +7,9 @@
     ('carrier_invoices', 'int_invoice_lines_collected'),
     ('carrier_cdrs', 'int_cdrs_collected'),
     ('credit_notes', 'int_credit_notes_judged'),
+    ('event_participants', 'int_participants_collected'),
+    ('payments', 'int_payments_collected'),
+    ('dispute_events', 'int_dispute_events_collected'),
     ('fx_rates', 'int_exchange_rates_collected'),
 ] %}
 

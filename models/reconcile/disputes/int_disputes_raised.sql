@@ -1,8 +1,12 @@
 -- One row per invoice and cause that overcharges us by more than the agreement tolerates, both by ratio and
 -- by amount; or by less, in so many months running that it is no accident: then in each of them. What a
 -- carrier undercharges is no dispute, and neither is what we cannot judge: an invoice
--- without an agreement or an exchange rate, or lines that may be our own unrated events. Credit notes that
--- name invoice and cause answer the dispute.
+-- without an agreement or an exchange rate, or lines that may be our own unrated events. What was raised with
+-- the carrier stays a dispute whatever becomes of the difference, until it is withdrawn.
+{% set terms_of_clocks = [
+    'withhold_within_days', 'answer_within_days', 'deemed_accepted_days', 'look_back_days',
+    'interest_ratio_per_year',
+] %}
 with
 
 components as (
@@ -28,16 +32,15 @@ tolerances as (
 
 ),
 
-credits as (
+raised as (
 
     select
-        carrier_id || ':' || invoice_number as invoice_id,
-        cause,
-        credit_currency,
-        cast(sum(credit_amount) as {{ exact_amount() }}) as credit_received_amount
-    from {{ ref('int_credit_notes_judged') }}
-    where refusal_reason is null and cause is not null
-    group by carrier_id || ':' || invoice_number, cause, credit_currency
+        dispute_id,
+        min(event_date) as raised_date,
+        cast(max(event_amount) as {{ exact_amount() }}) as raised_amount
+    from {{ ref('int_dispute_events_collected') }}
+    where event_type = 'raised' and refusal_reason is null
+    group by dispute_id
 
 ),
 
@@ -63,7 +66,7 @@ line_events as (
 
 ),
 
-causes_summed as (
+causes_differing as (
 
     select
         components.invoice_id,
@@ -86,6 +89,73 @@ causes_summed as (
         components.invoice_id, components.billing_period_id, components.carrier_id, components.agreement_id,
         components.invoice_number, components.cause, components.invoice_currency, components.invoice_date,
         components.period_start_date
+
+),
+
+invoices_dated as (
+
+    select distinct
+        invoice_id,
+        billing_period_id,
+        carrier_id,
+        agreement_id,
+        invoice_number,
+        invoice_currency,
+        invoice_date,
+        period_start_date,
+        invoice_id || ':' || {{ month_name_of('period_start_date') }} || ':' as dispute_prefix
+    from {{ ref('int_invoice_lines_matched') }}
+
+),
+
+raised_of_invoices as (
+
+    select
+        invoices_dated.*,
+        substring(raised.dispute_id, length(invoices_dated.dispute_prefix) + 1) as cause
+    from invoices_dated
+    inner join raised
+        on
+            substring(raised.dispute_id, 1, length(invoices_dated.dispute_prefix))
+            = invoices_dated.dispute_prefix
+
+),
+
+-- What was raised of an invoice that no longer differs for that reason, after another deck or late usage.
+causes_settled_since as (
+
+    select raised_of_invoices.*
+    from raised_of_invoices
+    left join causes_differing
+        on
+            raised_of_invoices.invoice_id = causes_differing.invoice_id
+            and raised_of_invoices.billing_period_id = causes_differing.billing_period_id
+            and raised_of_invoices.cause = causes_differing.cause
+    where
+        causes_differing.invoice_id is null
+        and raised_of_invoices.cause in {{ variance_causes() }}
+
+),
+
+causes_summed as (
+
+    select * from causes_differing
+    union all
+    select
+        invoice_id,
+        billing_period_id,
+        carrier_id,
+        agreement_id,
+        invoice_number,
+        cause,
+        invoice_currency as dispute_currency,
+        invoice_date,
+        period_start_date,
+        0 as line_count,
+        0 as event_count,
+        0 as invoiced_event_count,
+        cast(0 as {{ exact_amount() }}) as dispute_amount
+    from causes_settled_since
 
 ),
 
@@ -131,6 +201,9 @@ tolerances_chosen as (
         coalesce(cause_tolerances.may_withhold, general_tolerances.may_withhold, false) as may_withhold,
         coalesce(cause_tolerances.raise_after_months, general_tolerances.raise_after_months, 3)
             as raise_after_months,
+        {% for term in terms_of_clocks %}
+            coalesce(cause_tolerances.{{ term }}, general_tolerances.{{ term }}) as {{ term }},
+        {% endfor %}
         coalesce(runs_counted.months_running, 0) as months_running,
         invoices.invoice_amount
     from causes_summed
@@ -178,43 +251,50 @@ disputes_raised as (
         tolerances_compared.cause,
         case
             when tolerances_compared.is_above_tolerance then 'above_tolerance'
-            else 'repeated'
+            when tolerances_compared.is_repeated then 'repeated'
+            else 'raised_by_hand'
         end as raised_for,
         tolerances_compared.months_running,
         tolerances_compared.dispute_currency,
         tolerances_compared.line_count,
         tolerances_compared.event_count,
-        tolerances_compared.dispute_amount,
-        coalesce(credits.credit_received_amount, 0) as credit_received_amount,
-        greatest(
-            tolerances_compared.dispute_amount - coalesce(credits.credit_received_amount, 0), 0
-        ) as open_amount,
+        greatest(tolerances_compared.dispute_amount, 0) as dispute_amount,
+        raised.raised_amount,
         tolerances_compared.tolerance_amount,
         tolerances_compared.tolerance_ratio,
         tolerances_compared.may_withhold,
+        tolerances_compared.withhold_within_days,
+        tolerances_compared.answer_within_days,
+        tolerances_compared.deemed_accepted_days,
+        tolerances_compared.look_back_days,
+        tolerances_compared.interest_ratio_per_year,
+        raised.raised_date,
         tolerances_compared.invoice_date,
         tolerances_compared.period_start_date,
         {{ add_days('tolerances_compared.invoice_date', 'tolerances_compared.raise_within_days') }}
             as raise_by_date
     from tolerances_compared
-    left join credits
+    left join raised
         on
-            tolerances_compared.invoice_id = credits.invoice_id
-            and tolerances_compared.cause = credits.cause
-            and tolerances_compared.dispute_currency = credits.credit_currency
+            tolerances_compared.invoice_id
+            || ':' || {{ month_name_of('tolerances_compared.period_start_date') }}
+            || ':' || tolerances_compared.cause = raised.dispute_id
     left join unrated_usage
         on
             tolerances_compared.carrier_id = unrated_usage.carrier_id
             and tolerances_compared.period_start_date = unrated_usage.period_start_date
     where
-        tolerances_compared.agreement_id is not null
-        and tolerances_compared.cause != 'FX'
-        and (
-            tolerances_compared.cause != 'MISSING_OURS'
-            or tolerances_compared.invoiced_event_count > coalesce(unrated_usage.unrated_event_count, 0)
+        raised.dispute_id is not null
+        or (
+            tolerances_compared.agreement_id is not null
+            and tolerances_compared.cause != 'FX'
+            and (
+                tolerances_compared.cause != 'MISSING_OURS'
+                or tolerances_compared.invoiced_event_count > coalesce(unrated_usage.unrated_event_count, 0)
+            )
+            and tolerances_compared.dispute_amount > 0
+            and (tolerances_compared.is_above_tolerance or tolerances_compared.is_repeated)
         )
-        and tolerances_compared.dispute_amount > 0
-        and (tolerances_compared.is_above_tolerance or tolerances_compared.is_repeated)
 
 )
 
