@@ -19,17 +19,20 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 import duckdb
 from rich.console import Console
 
 from orchestration import settings, terms
+from orchestration.figures import plain
 from orchestration.lock import WarehouseBusy, no_run, only_run
 
 PROCESS_TAG = "tollgate/process"
 """Tag of a run in Dagster's history: the process that does it, for a run that the command line started."""
+
+Written = TypeVar("Written")
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -416,6 +419,70 @@ def statement(partner: str, period: str | None, sender: str | None, into: Path |
     _pack("statements", gather, into)
 
 
+@main.group()
+def export() -> None:
+    """Write what finance systems read: the journal for the general ledger, payments for the bank."""
+
+
+@export.command()
+@click.option("--after-seal", default=0, show_default=True, type=click.IntRange(min=0), help="Go on after this one.")
+@click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: exports/ in the home]")
+def journal(after_seal: int, into: Path | None) -> None:
+    """Write the booked postings as CSV, under the numbers of chart_of_accounts.csv.
+
+    A posting is in the books once and for all: give --after-seal what the last export said, and each comes once.
+    """
+    from orchestration.exports import journal
+
+    written = _export(lambda connection, folder: journal.write(connection, folder, after_seal), into)
+    debits = ", ".join(f"{plain(amount)} {currency}" for currency, amount in sorted(written.debits.items()))
+    console.print(
+        f"{written.file}: {written.postings:,} postings; debits and credits each {debits or 'nothing'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"next time: --after-seal {written.last_seal}", highlight=False)
+
+
+@export.command("payments")
+@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Due until this day.")
+@click.option("--on", "execution", type=click.DateTime(["%Y-%m-%d"]), help="Day of execution.  [default: the same]")
+@click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: exports/ in the home]")
+def export_payments(until: datetime, execution: datetime | None, into: Path | None) -> None:
+    """Propose what is due: a list, and ISO 20022 transfers (pain.001) for the accounts of bank_accounts.csv.
+
+    Nothing is booked by it: a payment counts when it lands as `payments`.
+    """
+    from orchestration.exports import payments
+
+    written = _export(
+        lambda connection, folder: payments.write(connection, folder, until.date(), (execution or until).date()), into
+    )
+    for currency, amount in sorted(written.proposed.items()):
+        console.print(f"{plain(amount)} {currency} proposed", highlight=False)
+    for row in written.left_out:
+        console.print(
+            f"  not proposed: {row['party_id']}, {plain(row['due_amount'])} {row['currency']}: {row['reason']}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for file in (written.file, *written.transfers):
+        console.print(str(file), highlight=False, soft_wrap=True)
+
+
+def _export(write: "Callable[[duckdb.DuckDBPyConnection, Path], Written]", into: Path | None) -> "Written":
+    from orchestration import exports, packs
+
+    home = settings.home()
+    _check_warehouse(home)
+    with _alone(home, is_reading=True):
+        try:
+            with packs.sources(home) as connection:
+                return write(connection, into or home.exports)
+        except (exports.NoExport, packs.NoPack) as reason:
+            _stop(str(reason))
+
+
 @main.command("close-period")
 @click.argument("month", callback=_month)
 @click.option("--soft-until", type=click.DateTime(["%Y-%m-%d"]), help="Close it softly, with grace until this day.")
@@ -551,7 +618,6 @@ def _pack(
 ) -> None:
     """Write a pack of what `gather` finds, and say where it is and what it comes to."""
     from orchestration import packs
-    from orchestration.figures import plain
 
     home = settings.home()
     _check_warehouse(home)

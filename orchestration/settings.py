@@ -47,6 +47,11 @@ class Home:
         return self.root / "packs"
 
     @property
+    def exports(self) -> Path:
+        """What goes to finance systems: the journal, proposals of payments."""
+        return self.root / "exports"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's instance: run history, schedules, sensors."""
         return self.root / "dagster"

@@ -14,7 +14,9 @@ from orchestration import settings
 
 DEMO_TERMS = settings.PROJECT_DIR / "seeds" / "terms"
 OPTIONAL_FILES = {
+    "bank_accounts.csv",
     "carrier_fees.csv",
+    "chart_of_accounts.csv",
     "closing_limits.csv",
     "destination_codes.csv",
     "numbers.csv",

@@ -259,6 +259,20 @@ rows_refused as (
     where refusal_reason is not null
     union all
     select
+        'bank_accounts' as terms_table,
+        coalesce(party_id, '?') || ' ' || coalesce(currency, '?') as term_id,
+        refusal_reason
+    from {{ ref('stg_terms__bank_accounts') }}
+    where refusal_reason is not null
+    union all
+    select
+        'chart_of_accounts' as terms_table,
+        coalesce(account, '?') as term_id,
+        refusal_reason
+    from {{ ref('stg_terms__chart_of_accounts') }}
+    where refusal_reason is not null
+    union all
+    select
         'closing_limits' as terms_table,
         coalesce(currency, '?') as term_id,
         refusal_reason

@@ -169,7 +169,7 @@ def _tell_history(told: Explanation, entry_id: str, history: list[Row], currency
         this = " (this entry)" if row["entry_id"] == entry_id else ""
         sentences.append(
             f"{row['batch_number']}. {instant(row['known_at'])}, posted into {row['posting_period_date']:%Y-%m}: "
-            f"{row['amount']:+f} {currency}, together {plain(total)} {currency}{this}"
+            f"{_signed(row['amount'])} {currency}, together {plain(total)} {currency}{this}"
         )
     told.add("booked of the same", sentences, entries=history, booked_amount=total)
 
@@ -191,3 +191,7 @@ def _tell_parts(told: Explanation, parts: list[Row], booked: Decimal, currency: 
             f"the entries come to {plain(booked)} {currency}; what they rest on to {plain(right)} {currency}"
         )
     told.add("is the sum of", sentences, parts=parts, right_amount=right)
+
+
+def _signed(amount: Decimal) -> str:
+    return f"+{plain(amount)}" if amount > 0 else plain(amount)

@@ -1,0 +1,142 @@
+"""Proposals of payments: what is due to whom, as a list and as ISO 20022 credit transfers (pain.001) for the bank.
+
+Belongs here: what is due, and the files. Does not belong here: deciding to pay, booking it (payments are booked when
+they land as `payments`), bank details (`bank_accounts.csv`).
+
+Due is what published settlements and statements say until a day, less all that was paid. A party that is carrier and
+partner is netted. What cannot be proposed is in the list with its reason.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+from sepaxml import SepaTransfer
+
+from orchestration.exports import NoExport, minor_units, write_csv
+from orchestration.figures import plain
+from orchestration.sql import fetch_rows
+
+US = "us"
+"""The party of bank_accounts.csv that is the company itself."""
+COLUMNS = ["party_id", "party_name", "currency", "due_amount", "due_date", "parts", "end_to_end_id", "reason"]
+SCHEMA = "pain.001.001.09"
+DUE = """
+    with roles as (
+        select party_id, party_name, is_carrier and is_partner as is_netted
+        from tollgate.stage.stg_terms__parties where refusal_reason is null
+    ),
+    parts as (
+        select carrier_id as party_id, settlement_currency as currency, payable_amount - receivable_amount as amount,
+            due_date, 'settlement ' || carrier_settlement_id as what
+        from published.settle.fct_carrier_settlements where due_date <= $until
+        union all
+        select partner_id, statement_currency,
+            payable_amount - case when roles.is_netted then receivable_amount else 0 end, due_date,
+            'statement ' || statement_id
+        from published.settle.fct_partner_statements
+        join roles on roles.party_id = partner_id
+        where due_date <= $until
+        union all
+        select payments.party_id, payment_currency,
+            case when direction = 'paid' then -paid_amount else paid_amount end, null,
+            direction || ' ' || payment_reference
+        from tollgate.stage.int_payments_collected as payments
+        join roles using (party_id)
+        where payments.refusal_reason is null and (settles in ('carrier', 'share') or roles.is_netted)
+    )
+    select roles.party_id, roles.party_name, parts.currency, sum(parts.amount) as due_amount,
+        min(parts.due_date) filter (parts.amount > 0) as due_date,
+        list({'what': parts.what, 'amount': parts.amount} order by parts.what) as parts
+    from parts join roles using (party_id)
+    where parts.amount != 0
+    group by roles.party_id, roles.party_name, parts.currency
+    having sum(parts.amount) > 0
+    order by roles.party_id, parts.currency
+"""
+ACCOUNTS = """
+    select party_id, currency, account_holder, iban, bic from tollgate.stage.stg_terms__bank_accounts
+    where refusal_reason is null
+"""
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What was written: the list, a file of transfers for each currency, and how much of what is proposed and not."""
+
+    file: Path
+    transfers: list[Path]
+    proposed: dict[str, Decimal]
+    left_out: list[dict]
+
+
+def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, execution: date) -> Proposals:
+    """All that is due until a day, to be executed on another. Raises NoExport where nothing is due."""
+    decimals = minor_units(connection)
+    accounts = {(row["party_id"], row["currency"]): row for row in fetch_rows(connection, ACCOUNTS)}
+    due = fetch_rows(connection, DUE, until=until)
+    if not due:
+        raise NoExport(f"nothing is due until {until}")
+    for row in due:
+        row["parts"] = "; ".join(f"{part['what']} {plain(part['amount'])}" for part in row["parts"])
+        row["reason"] = _reason(row, accounts, decimals)
+        # The same debt has the same id, so that a bank refuses it the second time.
+        told = f"{row['party_id']}|{row['currency']}|{row['parts']}"
+        row["end_to_end_id"] = None if row["reason"] else f"TG{sha256(told.encode()).hexdigest()[:30].upper()}"
+    file = folder / f"payments-{until}.csv"
+    write_csv(file, COLUMNS, due, decimals)
+    transfers, proposed = [], {}
+    for currency in sorted({row["currency"] for row in due if not row["reason"]}):
+        rows = [row for row in due if row["currency"] == currency and not row["reason"]]
+        proposed[currency] = sum((row["due_amount"] for row in rows), Decimal(0))
+        target = folder / f"payments-{until}-{currency}.xml"
+        target.write_bytes(_transfers(rows, currency, accounts, execution))
+        transfers.append(target)
+    return Proposals(file, transfers, proposed, [row for row in due if row["reason"]])
+
+
+def _reason(row: dict, accounts: dict[tuple[str, str], dict], decimals: dict[str, int]) -> str | None:
+    if decimals.get(row["currency"]) != 2:
+        return "no transfers in currencies without cents; pay it by hand"
+    for party in (row["party_id"], US):
+        account = accounts.get((party, row["currency"]))
+        if account is None:
+            return f"bank_accounts.csv has no {row['currency']} account of {party}"
+        if not _is_iban(account["iban"]):
+            return f"the IBAN of {party} is wrong: its check digits do not fit"
+    return None
+
+
+def _is_iban(text: str) -> bool:
+    """ISO 13616: letters as numbers, the first four places last, and one is left of a division by 97."""
+    turned = text[4:] + text[:4]
+    return bool(re.fullmatch(r"[A-Z0-9]+", turned)) and int("".join(str(int(sign, 36)) for sign in turned)) % 97 == 1
+
+
+def _transfers(rows: list[dict], currency: str, accounts: dict[tuple[str, str], dict], execution: date) -> bytes:
+    """A message of credit transfers, valid against its schema."""
+    ours = accounts[US, currency]
+    message = SepaTransfer(
+        {"name": ours["account_holder"], "IBAN": ours["iban"], "batch": True, "currency": currency}
+        | ({"BIC": ours["bic"]} if ours["bic"] else {})
+        | ({} if currency == "EUR" else {"domestic": True}),
+        schema=SCHEMA,
+    )
+    for row in rows:
+        theirs = accounts[row["party_id"], currency]
+        message.add_payment(
+            {
+                "name": theirs["account_holder"],
+                "IBAN": theirs["iban"],
+                "amount": int(row["due_amount"] * 100),
+                "execution_date": execution,
+                "description": f"{row['party_id']} {row['parts']}",
+                "endtoend_id": row["end_to_end_id"],
+            }
+            | ({"BIC": theirs["bic"]} if theirs["bic"] else {})
+        )
+    return message.export(validate=True)
