@@ -243,6 +243,9 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
     console.print(f"  {home.published / 'settlement.duckdb'}  (schema settle)", highlight=False, soft_wrap=True)
     console.print(f"  {home.published / 'parquet'}", highlight=False, soft_wrap=True)
     console.print(f"  {home.reports / 'gate.html'}  (what the gate checked)", highlight=False, soft_wrap=True)
+    site = home.published / "site" / "index.html"
+    if site.exists():
+        console.print(f"  {site.as_uri()}  (the pages: open them in a browser)", highlight=False, soft_wrap=True)
 
 
 def print_failure(home: settings.Home, console: Console) -> None:
