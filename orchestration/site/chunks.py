@@ -301,8 +301,7 @@ LINES = f"""
     from settle.fct_carrier_invoice_lines as lines {OF_INVOICES}
     left join components using (invoice_line_id)
     left join calls_of_lines as calls using (invoice_line_id)
-    order by lines.carrier_id, lines.invoice_number, period, lines.invoice_currency, lines.line_number nulls last,
-        lines.invoice_line_id"""
+    order by lines.carrier_id, lines.invoice_number, period, lines.invoice_currency, lines.invoice_line_id"""
 CALLS_OF_LINES = """
     create or replace temp table calls_of_lines as
     with found as (
@@ -326,7 +325,7 @@ CALLS_OF_LINES = """
 
 
 def _lines(marts: Marts) -> Iterator[tuple[str, Chunk]]:
-    """Chunks of lines, none of two invoices, and the index by which a page finds the chunk of a line."""
+    """Chunks of lines, none of two invoices, in the order of ids; and the index by which a page finds a line's."""
     marts.connection.execute(CALLS_OF_LINES)
     columns, rows = marts.read(LINES)
     own = columns[4:]
@@ -337,7 +336,7 @@ def _lines(marts: Marts) -> Iterator[tuple[str, Chunk]]:
             name = f"lines-{number:05}"
             kept = [row[4:] for row in part]
             ids = [row[0] for row in kept]
-            index.append([carrier, invoice, period, currency, name, min(ids), max(ids), len(ids)])
+            index.append([carrier, invoice, period, currency, name, ids[0], ids[-1], len(ids)])
             yield name, {"lines": {"columns": own, "rows": kept}}
     names = ["carrier_id", "invoice_number", "period", "invoice_currency", "chunk", "first_id", "last_id", "line_count"]
     yield "lines", {"index": {"columns": names, "rows": index}}

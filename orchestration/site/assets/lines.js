@@ -5,13 +5,16 @@
   const index = () => rows(tollgate.chunks.lines.index);
   const STATUS = { agreed: "Invoiced as agreed.", tolerated: "Overcharged, within what the agreement tolerates.", disputed: "Overcharged, and disputed.", undercharged: "Undercharged: the carrier may still invoice the rest.", not_invoiced: "Expected by us, and not invoiced." };
 
-  /* Chunks in which the line may be: ids of a chunk lie between its first and its last, but not in one row. */
+  /* Chunks in which the line may be: an id lies between the first and the last of its chunk. */
   const holding = id => index().filter(row => row.first_id <= id && id <= row.last_id);
+  /* A page shows so many chunks of an invoice at once; what is larger comes in parts. */
+  const CHUNKS_OF_A_PART = 4;
+  const part = () => Math.max(1, parseInt(state().part, 10) || 1);
+  const shown = chunks => chunks.slice((part() - 1) * CHUNKS_OF_A_PART, part() * CHUNKS_OF_A_PART);
   function asked() {
     const { invoice = "" } = state(), place = invoice.indexOf(" ");
     return index().filter(row => row.carrier_id === invoice.slice(0, place) && row.invoice_number === invoice.slice(place + 1));
   }
-  const usual = name => name || "";
   const quantity = (value, unit) => value === null ? "unknown" : `${plain(value)} ${tollgate.unit(unit)}`;
 
   function story(line, where, carrier) {
@@ -46,12 +49,12 @@
   const strip = value => value === null ? null : value.replace(/\.?0+$/, "") || "0";
 
   function invoice(data, found) {
-    const [where] = found, lines = found.flatMap(row => rows(data[row.chunk].lines).map(line => ({ ...line, currency: row.invoice_currency, period: row.period, name: line.destination_name || line.line_description || words(line.line_type) })));
+    const [where] = found, parts = Math.ceil(found.length / CHUNKS_OF_A_PART), of = chunks => chunks.reduce((n, row) => n + row.line_count, 0), lines = shown(found).flatMap(row => rows(data[row.chunk].lines).map(line => ({ ...line, currency: row.invoice_currency, period: row.period, name: line.destination_name || line.line_description || words(line.line_type) })));
     return [
-      tollgate.head(`Invoice ${where.invoice_number}`, `${carrierName(where.carrier_id)}, ${tollgate.month(where.period)}.`),
+      tollgate.head(`Invoice ${where.invoice_number}`, `${carrierName(where.carrier_id)}, ${tollgate.month(where.period)}.`, parts > 1 && tollgate.select("Part", "part", Array.from({ length: parts }, (_, place) => [String(place + 1), `${place + 1} of ${parts}`]), String(part()))),
       el("p", {}, el("a", { href: carrierLink(where.carrier_id, where.period) }, carrierName(where.carrier_id)), ", ", el("a", { href: link("lines.html", {}) }, "all invoices")),
       table({
-        id: "lines", title: "Lines", rows: lines, sort: "-variance_amount", limit: 60,
+        id: "lines", title: "Lines", said: parts > 1 ? `${plain(lines.length)} of the ${plain(of(found))} lines; totals are of these.` : null, rows: lines, sort: "-variance_amount", limit: 60,
         columns: [
           { key: "name", label: "Destination or fee", link: row => lineLink(row.invoice_line_id) }, { key: "line_number", label: "Line", type: "count" }, { key: "service", label: "Service", type: "word" }, { key: "line_status", label: "Outcome", type: "word" },
           { key: "causes", label: "Cause", value: row => (row.components || []).map(([code]) => cause(code)).join(", ") },
@@ -75,7 +78,7 @@
       await tollgate.load("lines");
       const found = line ? holding(line) : invoice ? asked() : [];
       const carriers = line ? [...new Set(found.map(row => tollgate.chunks.site.carriers[row.carrier_id]).filter(Boolean).map(known => known.chunk))] : [];
-      return ["lines", ...found.map(row => row.chunk), ...carriers];
+      return ["lines", ...(line ? found : shown(found)).map(row => row.chunk), ...carriers];
     },
     render: data => {
       const { line: id, invoice: number } = state();
