@@ -127,12 +127,13 @@ def _agenda(marts: Marts) -> Chunk:
             with dues as (
                 select
                     'carrier' as party_role, carrier_id as party_id, due_date, period_start_date, payable_amount,
-                    receivable_amount, withheld_amount, settlement_currency as currency
+                    receivable_amount, settlement_currency as currency,
+                    {marts.column("fct_carrier_settlements", "paid_amount", "decimal(18, 6)")}
                 from settle.fct_carrier_settlements
                 union all
                 select
-                    'partner', partner_id, due_date, period_start_date, payable_amount, receivable_amount, null,
-                    statement_currency
+                    'partner', partner_id, due_date, period_start_date, payable_amount, receivable_amount,
+                    statement_currency, null
                 from settle.fct_partner_statements
                 where strftime(period_start_date, '%Y-%m') in (
                     select strftime(period_start_date, '%Y-%m') from settle.fct_carrier_settlements

@@ -26,6 +26,14 @@ class Marts:
         """A publication of before an upgrade may lack a table."""
         return table in self.names
 
+    def column(self, table: str, name: str, kind: str) -> str:
+        """A column, or null where the publication is of before it came."""
+        found = self.connection.execute(
+            "select 1 from duckdb_columns() where schema_name = 'settle' and table_name = ? and column_name = ?",
+            [table, name],
+        ).fetchone()
+        return name if found else f"cast(null as {kind}) as {name}"
+
     def value(self, sql: str) -> Any:
         return self.connection.execute(sql).fetchone()[0]
 

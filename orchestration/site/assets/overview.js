@@ -1,14 +1,15 @@
 /* The month at a glance: what needs a decision, what expires, the money by currency, who differs and why. */
 "use strict";
 (() => {
-  const { el, rows, sum, sign, minus, money, count, date, weekday, daysFrom, month, today, link, state, section, table, left, cause, clocks, carrierName, partnerName, carrierLink, partnerLink, inCurrency, permille } = tollgate;
+  const { el, rows, sum, sign, minus, money, count, date, weekday, daysFrom, month, today, link, state, section, table, left, cause, clocks, words, carrierName, partnerName, carrierLink, partnerLink, inCurrency, permille } = tollgate;
   const DAYS_OF_A_WEEK = 7;
 
   function decisions(data, period) {
     const month = data[`period-${period}`], found = [];
     for (const dispute of rows(data.agenda.disputes)) {
       const [next] = clocks(dispute);
-      const said = dispute.dispute_status === "to_raise" ? "Raise a dispute" : "Follow up a dispute";
+      if (dispute.next_action === null || dispute.next_action === "await_answer" || dispute.next_action === "await_credit") continue;
+      const said = dispute.next_action && dispute.next_action !== "raise" ? `${words(dispute.next_action).replace(/^./, first => first.toUpperCase())} a dispute` : dispute.dispute_status === "to_raise" || dispute.next_action ? "Raise a dispute" : "Follow up a dispute";
       found.push({ what: `${said}: ${cause(dispute.cause).toLowerCase()}, invoice ${dispute.invoice_number}`, who: carrierName(dispute.carrier_id), href: carrierLink(dispute.carrier_id, dispute.period), amount: dispute.open_amount, currency: dispute.dispute_currency, by: next ? next[0] : null, rank: 1 });
     }
     for (const row of rows(month.settlements)) {
@@ -32,7 +33,9 @@
     }
     for (const row of rows(data.agenda.due)) if (row.due_date) {
       const carrier = row.party_role === "carrier", who = carrier ? carrierName(row.party_id) : partnerName(row.party_id), href = (carrier ? carrierLink : partnerLink)(row.party_id, row.period);
-      if (sign(row.payable_amount)) found.push({ day: row.due_date, what: "pay", who, href, kind: "pay", amount: row.payable_amount, currency: row.currency });
+      // Of a bill that is paid in part the rest is due.
+      const rest = row.paid_amount === null || row.paid_amount === undefined ? row.payable_amount : minus(row.payable_amount, row.paid_amount);
+      if (sign(rest) > 0) found.push({ day: row.due_date, what: "pay", who, href, kind: "pay", amount: rest, currency: row.currency });
       if (sign(row.receivable_amount)) found.push({ day: row.due_date, what: "receive", who, href, kind: "receive", amount: row.receivable_amount, currency: row.currency });
     }
     return inCurrency(found, "currency").sort((one, other) => one.day < other.day ? -1 : one.day > other.day ? 1 : 0);
@@ -121,7 +124,7 @@
         table({ id: "week", title: `This week, ${weekday(now)} to ${weekday(later(now, DAYS_OF_A_WEEK - 1))}`, said: late.length ? `${count(late.length, "deadline")} of disputes passed.` : next ? `After that comes ${weekday(next.day)}.` : null, none: next ? "Nothing is due and nothing expires in these seven days." : "Nothing is due.", rows: [...late, ...week], limit: 14, columns: dueColumns }),
         differences(found, period),
         table({
-          id: "pay", title: "To pay and to receive, by day", said: "Of the latest months, each party by its due date. What was paid is not known here.", sort: "day", limit: 20,
+          id: "pay", title: "To pay and to receive, by day", said: rows(data.agenda.due).some(row => row.paid_amount !== null) ? "Of the latest months, each party by its due date; less what was paid of carriers' bills." : "Of the latest months, each party by its due date. What was paid is not known here.", sort: "day", limit: 20,
           rows: all.filter(row => row.kind !== "dispute"), none: "Nothing is due.",
           columns: [...dueColumns.slice(0, 3),
             { key: "pay", label: "To pay", type: "money", value: row => row.kind === "pay" ? row.amount : null, total: true },

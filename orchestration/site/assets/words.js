@@ -28,13 +28,9 @@
 
   /* The days of a dispute that still count: [day, what it is]. */
   function clocks(dispute) {
-    const open = !["credited", "settled", "withdrawn", "rejected", "closed", "lapsed"].includes(dispute.dispute_status), found = [];
-    if (!open) return found;
-    const raised = dispute.dispute_status !== "to_raise";
-    if (!raised && dispute.raise_by_date) found.push([dispute.raise_by_date, "raise by"]);
-    if (raised && dispute.answer_due_date) found.push([dispute.answer_due_date, "answer due"]);
-    if (raised && dispute.deemed_accepted_date) found.push([dispute.deemed_accepted_date, "deemed accepted"]);
-    return found.sort((one, other) => one[0] < other[0] ? -1 : 1);
+    // Where the tables say what is to be done next, that is the day; else it is that of raising.
+    if (dispute.next_action !== undefined) return dispute.next_action && dispute.next_action_date ? [[dispute.next_action_date, `${words(dispute.next_action)} by`]] : [];
+    return dispute.dispute_status === "to_raise" && dispute.raise_by_date ? [[dispute.raise_by_date, "raise by"]] : [];
   }
   /* How far a day is; a deadline that passed is worse than a payment, of which nobody here knows whether it was made. */
   function left(day, isDeadline = true) {
