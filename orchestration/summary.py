@@ -248,8 +248,11 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
         console.print(f"  {site.as_uri()}  (the pages: open them in a browser)", highlight=False, soft_wrap=True)
 
 
-def print_failure(home: settings.Home, console: Console) -> None:
-    """Why nothing was published, and what still stands."""
+def print_failure(home: settings.Home, console: Console, is_published: bool = False) -> None:
+    """Why nothing was published, or no pages of it, and what still stands."""
+    if is_published:
+        console.print("\n[bold red]The tables are published, their pages are not:[/] the reason is told above.")
+        return
     console.print("\n[bold red]Nothing was published.[/]")
     gate = home.reports / "gate.json"
     if gate.exists():

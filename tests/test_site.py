@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 
 import duckdb
 import pytest
+from conftest import tollgate
 
 from orchestration import site
 from orchestration.site import writing
@@ -261,7 +263,7 @@ def test_every_invoice_line_is_found_and_told_to_its_last_digit(reader, marts):
         one.open("lines.html", line=line)
         ends = one.page.eval_on_selector_all("[data-bridge]", "ends => ends.map(end => end.dataset.amount)")
         assert [Decimal(end) for end in ends] == [rated, invoiced], line
-        assert f'tollgate explain --as line "{line}"' in one.page.inner_text("main")
+        assert f"tollgate explain --as line {shlex.quote(line)}" in one.page.inner_text("main")
     one.open("lines.html", line="nobody:at all:1")
     assert "No published line is named nobody:at all:1." in one.page.inner_text("main")
     assert one.complaints == []
@@ -424,6 +426,13 @@ def test_no_text_is_a_formula_as_in_the_packs(reader, text):
     assert row["a"] == without_formulas(text)
 
 
+@pytest.mark.parametrize("name", ["nordlink:NNK-1:7", "a b", "$(x)", "it's", "`x`", 'a"b', "a;b", "ü"])
+def test_a_command_to_copy_is_one_word_to_a_shell(reader, name):
+    one = reader()
+    one.open("index.html")
+    assert shlex.split(one.page.evaluate("name => tollgate.quoted(name)", name)) == [name]
+
+
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
@@ -476,6 +485,21 @@ def test_what_is_no_site_is_left_alone_and_nothing_published_is_refused(publishe
     assert (copy / "site" / "index.html").read_text() == "mine"
     with pytest.raises(site.SiteError, match="nothing is published"):
         site.write(tmp_path / "nowhere")
+
+
+def test_a_run_whose_pages_cannot_be_written_says_that_the_tables_are_published(demo, tmp_path):
+    home = tmp_path / "home"
+    for part in ("warehouse", "published", "reports", "landing"):
+        shutil.copytree(demo[0] / part, home / part, symlinks=True)
+    (home / "published" / "site").unlink()
+    (home / "published" / "site").mkdir()
+    run = tollgate(home, "publish")
+    assert run.returncode == 1
+    assert "it is no site of Tollgate" in run.stdout and "The tables are published, their pages are not" in run.stdout
+    (home / "published" / "site").rmdir()
+    run = tollgate(home, "publish")
+    assert run.returncode == 0
+    assert (home / "published" / "site" / "index.html").as_uri() in run.stdout.replace("\n", "")
 
 
 def test_an_id_never_becomes_a_path():

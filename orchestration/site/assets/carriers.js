@@ -74,7 +74,7 @@
       of(own.policies).length > 0 && section("How it bills", null, tollgate.policies(of(own.policies))),
       settlements.map(row => bridge(of(own.causes).filter(one => one.invoice_currency === row.settlement_currency), row, row.settlement_currency)),
       tollgate.disputeTable("disputes", "Disputes", inCurrency(of(own.disputes), "dispute_currency")),
-      of(own.disputes).length > 0 && tollgate.copyable(`tollgate dispute-pack --carrier ${carrier} --period ${period}`),
+      of(own.disputes).length > 0 && tollgate.copyable(`tollgate dispute-pack --carrier ${tollgate.quoted(carrier)} --period ${period}`),
       table({
         id: "destinations", title: "Destinations, the worst first", sort: "-variance_amount", rows: destinations, limit: 15, none: "No invoice line.",
         columns: [

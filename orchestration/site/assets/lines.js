@@ -42,8 +42,8 @@
         id: "calls", title: "What calls prove", rows: calls, said: line.call_proven_amount === null ? null : `Calls that both sides have and that agree stand behind ${money(line.call_proven_amount, currency)} of what was expected.`, none: "No single call of these days.",
         columns: [{ key: "match_class", label: "Both sides", type: "word" }, { key: "event_count", label: "Events of ours", type: "count", total: true }, { key: "cdr_count", label: "Records of theirs", type: "count", total: true }, { key: "billed_quantity", label: "Ours", type: "quantity" }, { key: "carrier_quantity", label: "Theirs", type: "quantity" }],
       }) : section("What calls prove", null, el("p", { class: "none" }, line.line_type === "usage" ? "The carrier lists no single calls for this line; it was compared as a whole." : "A line without calls.")),
-      section("Down to the events", "The tolerance of the agreement, its clause, the rows of the decks and the single events that show each cause:", tollgate.copyable(`tollgate explain --as line "${line.invoice_line_id}"`),
-        disputes.length > 0 && [el("p", { class: "soft small" }, "What goes to the carrier:"), disputes.map(dispute => tollgate.copyable(`tollgate dispute-pack "${dispute.dispute_id}"`))]),
+      section("Down to the events", "The tolerance of the agreement, its clause, the rows of the decks and the single events that show each cause:", tollgate.copyable(`tollgate explain --as line ${tollgate.quoted(line.invoice_line_id)}`),
+        disputes.length > 0 && [el("p", { class: "soft small" }, "What goes to the carrier:"), disputes.map(dispute => tollgate.copyable(`tollgate dispute-pack ${tollgate.quoted(dispute.dispute_id)}`))]),
     ];
   }
   const strip = value => value === null ? null : value.replace(/\.?0+$/, "") || "0";

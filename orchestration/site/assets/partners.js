@@ -74,7 +74,7 @@
           { key: "charge_amount", label: "Amount", type: "money", currency: "charge_currency", total: true, tones: { negative: ["taken off", "good"] } },
         ],
       }),
-      statements.length > 0 && tollgate.copyable(`tollgate statement --partner ${partner} --period ${period}`),
+      statements.length > 0 && tollgate.copyable(`tollgate statement --partner ${tollgate.quoted(partner)} --period ${period}`),
       rows(own.given).length > 0 && share("given", "Shares that others get of its revenue", own.given, "Beneficiary", "beneficiary_partner_id"),
       rows(own.earned).length > 0 && share("earned", "Shares that it gets of the revenue of others", own.earned, "Seller", "seller_partner_id"),
       days.length > 1 && section("Day by day", `Revenue and cost after reconciliation, ${reporting}, days in UTC.`,

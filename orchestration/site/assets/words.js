@@ -80,6 +80,8 @@
     ...[["charge_amount", "Charged"], ["tax_amount", "Tax"], ["revenue_share_amount", "Its shares"], ["receivable_amount", "It owes us"], ["payable_amount", "We owe it"]]
       .map(([key, label]) => ({ key, label, type: "money", currency: "statement_currency", total: true })),
   ];
+  /* A word of a command as a shell takes it: what others named may hold what a shell would run. */
+  const quoted = said => /^[\w@%+=:,./-]+$/.test(said) ? said : `'${said.replace(/'/g, `'"'"'`)}'`;
   const inCurrency = (list, key) => { const { currency } = tollgate.state(); return currency ? list.filter(row => row[key] === currency) : list; };
   /* How a commitment stands: in words and as a tone. */
   function commitment(row) {
@@ -87,5 +89,5 @@
     if (sign(row.commitment_left_amount) === 0) return ["past its commitment", "good"];
     return sign(row.projected_true_up_amount) > 0 ? ["will miss its commitment", "warn"] : ["on its way", null];
   }
-  Object.assign(tollgate, { CAUSES, cause, does, place, clocks, left, carrierName, partnerName, carrierLink, partnerLink, lineLink, policySentence, policies, disputeTable, settlementColumns, statementColumns, inCurrency, commitment });
+  Object.assign(tollgate, { CAUSES, cause, does, place, clocks, left, carrierName, partnerName, carrierLink, partnerLink, lineLink, policySentence, policies, disputeTable, settlementColumns, statementColumns, quoted, inCurrency, commitment });
 })();
