@@ -674,7 +674,10 @@ def _run_job(home: settings.Home, name: str) -> None:
         click.echo("tollgate: stopped; nothing is half loaded or half published, run it again", err=True)
         raise SystemExit(130)
     if not result.success:
-        summary.print_failure(home, console)
+        is_published = any(
+            event.asset_key.path == ["publish", "settlement"] for event in result.get_asset_materialization_events()
+        )
+        summary.print_failure(home, console, is_published)
         raise SystemExit(1)
     facts = [event.materialization.metadata for event in result.get_asset_materialization_events()]
 

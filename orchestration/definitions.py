@@ -18,6 +18,7 @@ from orchestration.schedules import (
     settle_month,
     watch_feeds,
 )
+from orchestration.site import published_site
 from orchestration.transform import transform
 
 
@@ -27,7 +28,7 @@ def build_defs(home: settings.Home | None = None) -> dg.Definitions:
     settings.prepare_environment(home)
     terms.hand_to_dbt()
     return dg.Definitions(
-        assets=[*ingest_assets(), opened_books, transform, verdict, *publish_assets],
+        assets=[*ingest_assets(), opened_books, transform, verdict, *publish_assets, published_site],
         asset_checks=[gate_checks, freshness_checks],
         jobs=[settle_month, publish_marts, watch_feeds, load_history],
         schedules=[every_morning, every_hour],

@@ -243,10 +243,16 @@ def print_settlement(home: settings.Home, console: Console, news: "News") -> Non
     console.print(f"  {home.published / 'settlement.duckdb'}  (schema settle)", highlight=False, soft_wrap=True)
     console.print(f"  {home.published / 'parquet'}", highlight=False, soft_wrap=True)
     console.print(f"  {home.reports / 'gate.html'}  (what the gate checked)", highlight=False, soft_wrap=True)
+    site = home.published / "site" / "index.html"
+    if site.exists():
+        console.print(f"  {site.as_uri()}  (the pages: open them in a browser)", highlight=False, soft_wrap=True)
 
 
-def print_failure(home: settings.Home, console: Console) -> None:
-    """Why nothing was published, and what still stands."""
+def print_failure(home: settings.Home, console: Console, is_published: bool = False) -> None:
+    """Why nothing was published, or no pages of it, and what still stands."""
+    if is_published:
+        console.print("\n[bold red]The tables are published, their pages are not:[/] the reason is told above.")
+        return
     console.print("\n[bold red]Nothing was published.[/]")
     gate = home.reports / "gate.json"
     if gate.exists():

@@ -122,7 +122,8 @@ def test_what_was_paid_is_not_due_again_and_nothing_due_is_said(connection, tmp_
     connection.execute(
         """create table tollgate.stage.paid as
         select carrier_id as party_id, 'P' || carrier_id as payment_reference, 'paid' as direction,
-            'carrier' as settles, settlement_currency as payment_currency, payable_amount as paid_amount, null::varchar as refusal_reason
+            'carrier' as settles, settlement_currency as payment_currency, payable_amount as paid_amount,
+            null::varchar as refusal_reason
         from published.settle.fct_carrier_settlements where carrier_id = 'textwave'"""
     )
     connection.execute("drop view tollgate.stage.int_payments_collected")

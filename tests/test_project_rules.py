@@ -30,7 +30,7 @@ PASSED_ON = ["int_events_deduplicated", "int_events_selected", "int_events_match
 SUMMED, SUMS, NAMED = "int_events_attributed", "int_usage_summed", "int_usage_aggregated"
 LAW_OF_SUMS = "assert_usage_groups_hold_each_event_once"
 # Sources that no file lands in: what ingest writes of itself, and what publish books.
-SOURCES_WITHOUT_FEED = {"files", "feeds", "postings", "charges", "closings"}
+SOURCES_WITHOUT_FEED = {"files", "feeds", "quarantine", "postings", "charges", "closings"}
 
 
 def verb_of(node: dict) -> str:

@@ -12,5 +12,6 @@ select
     international_prefix,
     national_prefix,
     calling_code,
-    money_sign
+    money_sign,
+    expected_every_hours
 from feeds

@@ -9,6 +9,7 @@ select
     kind,
     feed,
     file_name,
+    part_name,
     outcome,
     message,
     record_count,

@@ -1,0 +1,137 @@
+/* The month at a glance: what needs a decision, what expires, the money by currency, who differs and why. */
+"use strict";
+(() => {
+  const { el, rows, sum, sign, minus, money, count, date, weekday, daysFrom, month, today, link, state, section, table, left, cause, clocks, words, carrierName, partnerName, carrierLink, partnerLink, inCurrency, permille } = tollgate;
+  const DAYS_OF_A_WEEK = 7;
+
+  function decisions(data, period) {
+    const month = data[`period-${period}`], found = [];
+    for (const dispute of rows(data.agenda.disputes)) {
+      const [next] = clocks(dispute);
+      if (dispute.next_action === null || dispute.next_action === "await_answer" || dispute.next_action === "await_credit") continue;
+      const said = dispute.next_action && dispute.next_action !== "raise" ? `${words(dispute.next_action).replace(/^./, first => first.toUpperCase())} a dispute` : dispute.dispute_status === "to_raise" || dispute.next_action ? "Raise a dispute" : "Follow up a dispute";
+      found.push({ what: `${said}: ${cause(dispute.cause).toLowerCase()}, invoice ${dispute.invoice_number}`, who: carrierName(dispute.carrier_id), href: carrierLink(dispute.carrier_id, dispute.period), amount: dispute.open_amount, currency: dispute.dispute_currency, by: next ? next[0] : null, rank: 1 });
+    }
+    for (const row of rows(month.settlements)) {
+      const href = carrierLink(row.carrier_id, period);
+      if (row.has_agreement === false) found.push({ what: "Decide on a bill that no agreement covers; all of it is withheld", who: carrierName(row.carrier_id), href, amount: row.withheld_amount, currency: row.settlement_currency, by: row.due_date, rank: 0 });
+      if (row.unfooted_invoice_count) found.push({ what: `Ask for ${count(row.unfooted_invoice_count, "invoice")} whose lines do not add up to the total`, who: carrierName(row.carrier_id), href, amount: row.invoiced_amount, currency: row.settlement_currency, by: row.due_date, rank: 0 });
+    }
+    for (const row of rows(month.losses)) found.push({ what: `Reprice or reroute ${count(row.route_count, "route")} sold below cost`, who: "", href: link("routes.html", {}), amount: row.margin_amount, currency: row.reporting_currency, by: null, rank: 2 });
+    const risks = tollgate.groups(rows(month.unrated), row => `${row.reason}\n${row.carrier_id}\n${row.currency}`);
+    for (const of of risks.values()) found.push({ what: `Get a price for ${count(of.reduce((n, row) => n + row.event_count, 0), "event")} without cost: ${of[0].reason.replace(/_/g, " ")}`, who: carrierName(of[0].carrier_id), href: link("routes.html", {}), amount: sum(of.map(row => row.amount)), currency: of[0].currency, by: null, rank: 3 });
+    for (const row of rows(data.agenda.running)) {
+      const said = tollgate.commitment(row);
+      if (said && said[1]) found.push({ what: `Talk about plan ${row.plan_id}: ${said[0]}`, who: partnerName(row.partner_id), href: partnerLink(row.partner_id, row.period), amount: sign(row.commitment_left_amount) ? row.projected_true_up_amount : row.charge_amount, currency: row.charge_currency, by: null, rank: 4 });
+    }
+    return inCurrency(found, "currency").sort((one, other) => one.rank - other.rank || String(one.by || "9").localeCompare(String(other.by || "9")));
+  }
+  function due(data) {
+    const found = [];
+    for (const dispute of rows(data.agenda.disputes)) for (const [day, what] of clocks(dispute)) {
+      found.push({ day, what: `${cause(dispute.cause)}: ${what}`, who: carrierName(dispute.carrier_id), href: carrierLink(dispute.carrier_id, dispute.period), kind: "dispute", amount: dispute.open_amount, currency: dispute.dispute_currency });
+    }
+    for (const row of rows(data.agenda.due)) if (row.due_date) {
+      const carrier = row.party_role === "carrier", who = carrier ? carrierName(row.party_id) : partnerName(row.party_id), href = (carrier ? carrierLink : partnerLink)(row.party_id, row.period);
+      // Of a bill that is paid in part the rest is due.
+      const rest = row.paid_amount === null || row.paid_amount === undefined ? row.payable_amount : minus(row.payable_amount, row.paid_amount);
+      if (sign(rest) > 0) found.push({ day: row.due_date, what: "pay", who, href, kind: "pay", amount: rest, currency: row.currency });
+      if (sign(row.receivable_amount)) found.push({ day: row.due_date, what: "receive", who, href, kind: "receive", amount: row.receivable_amount, currency: row.currency });
+    }
+    return inCurrency(found, "currency").sort((one, other) => one.day < other.day ? -1 : one.day > other.day ? 1 : 0);
+  }
+  const dueColumns = [
+    { key: "day", label: "Day", type: "date", show: row => el("span", {}, `${weekday(row.day)} `, left(row.day, row.kind === "dispute")) },
+    { key: "what", label: "What", show: row => row.kind === "pay" ? "Pay" : row.kind === "receive" ? "Receive" : row.what },
+    { key: "who", label: "Who", link: row => row.href },
+    { key: "amount", label: "Amount", type: "money" },
+  ];
+
+  /* Rows are what, columns are currencies: nothing is added up across. */
+  function statement(month, currencies) {
+    const settlements = rows(month.settlements), statements = rows(month.statements), accruals = rows(month.accruals), unrated = rows(month.unrated), netting = rows(month.netting);
+    const of = (list, currency, key, name) => { const found = list.filter(row => row[name] === currency); return found.length ? sum(found.map(row => row[key])) : null; };
+    const lines = currency => {
+      const carriers = key => of(settlements, currency, key, "settlement_currency"), partners = key => of(statements, currency, key, "statement_currency");
+      const pay = sum([carriers("payable_amount"), partners("payable_amount")]), get = sum([carriers("receivable_amount"), partners("receivable_amount")]);
+      return {
+        invoiced: carriers("invoiced_amount"), expected: carriers("rated_amount"), variance: carriers("variance_amount"), disputed: carriers("disputed_amount"), withheld: carriers("withheld_amount"), credited: carriers("credited_amount"),
+        accrued: of(accruals, currency, "accrued_amount", "accrual_currency"), risk: of(unrated, currency, "amount", "currency"),
+        charged: partners("charge_amount"), shares: partners("revenue_share_amount"), pay, get, net: minus(get, pay),
+        netpay: of(netting, currency, "net_payable_amount", "netting_currency"), netget: of(netting, currency, "net_receivable_amount", "netting_currency"),
+      };
+    };
+    const known = Object.fromEntries(currencies.map(currency => [currency, lines(currency)]));
+    const NAMES = [
+      ["Invoiced by carriers", "invoiced"], ["Expected by our records", "expected"], ["Variance", "variance", tollgate.VARIANCE], ["Disputed", "disputed"], ["Withheld", "withheld"], ["Credited", "credited"],
+      ["Accrued, not invoiced yet", "accrued"], ["At risk: events without cost", "risk"], ["Charged to partners", "charged"], ["Shares of partners", "shares"],
+      ["To pay", "pay"], ["To receive", "get"], ["Net", "net", { negative: ["to pay", null], positive: ["to receive", null] }],
+      ...Object.values(known).some(one => one.netpay !== null) ? [["Of that, after netting with parties on both sides: to pay", "netpay"], ["and to receive", "netget"]] : [],
+    ];
+    return table({
+      id: "money", title: "Money of the month", said: "Carriers, partners and what is owed, by currency.", limit: 99, search: false,
+      rows: NAMES.map(([name, key, tones]) => ({ name, key, tones, ...Object.fromEntries(currencies.map(currency => [currency, known[currency][key]])) })),
+      columns: [{ key: "name", label: "", sortable: false }, ...currencies.map(currency => ({ key: currency, label: currency, type: "money", names: false, sortable: false, currency: () => currency, show: row => row[currency] === null ? el("span", { class: "soft" }, "none") : (() => {
+        const tone = (sign(row[currency]) && row.tones && row.tones[sign(row[currency]) < 0 ? "negative" : "positive"]) || null;
+        return el("span", { class: tone && tone[1] || null, "data-figure": `${row.key} ${currency}`, "data-amount": row[currency] }, tollgate.number(row[currency], currency, row.key === "risk"), tone && el("small", {}, ` ${tone[0]}`));
+      })() }))],
+    });
+  }
+
+  function differences(month, period) {
+    const causes = inCurrency(rows(month.causes), "invoice_currency"), settlements = inCurrency(rows(month.settlements), "settlement_currency");
+    const invoiced = (carrier, currency) => { const found = settlements.find(row => row.carrier_id === carrier && row.settlement_currency === currency); return found ? found.invoiced_amount : null; };
+    const list = causes.map(row => ({ ...row, part: permille(row.variance_amount, invoiced(row.carrier_id, row.invoice_currency) || "0") }));
+    const bySize = [...tollgate.groups(list, row => `${row.carrier_id}\n${row.invoice_currency}`).values()].map(of => ({ of, part: of.reduce((n, row) => n + Math.max(row.part || 0, 0), 0) })).sort((one, other) => other.part - one.part).slice(0, 15);
+    const names = bySize.map(({ of }) => `${carrierName(of[0].carrier_id)} ${of[0].invoice_currency}`);
+    const kinds = [...new Set(bySize.flatMap(({ of }) => of.map(row => row.cause)))].sort((one, other) => tollgate.place(one) - tollgate.place(other));
+    const drawn = bySize.length > 0 && section("Variance by carrier and cause", "As a part of what the carrier invoiced, in percent, so that currencies can stand beside each other.",
+      tollgate.chart.series("Variance of each carrier by cause, in percent of its invoices; the table beside it has the amounts", names,
+        kinds.map((kind, tone) => ({ name: cause(kind), tone, stack: "all", data: bySize.map(({ of }) => { const found = of.find(row => row.cause === kind); return found && found.part !== null ? found.part / 10 : 0; }) })), "", { horizontal: true }));
+    return el("div", { class: "pair" }, drawn, table({
+      id: "causes", title: "Who differs, and why", sort: "-variance_amount", none: "Every invoice is as expected.", rows: list, limit: 20,
+      columns: [
+        { key: "carrier_id", label: "Carrier", value: row => carrierName(row.carrier_id), link: row => carrierLink(row.carrier_id, period) },
+        { key: "cause", label: "Cause", value: row => cause(row.cause) },
+        { key: "line_count", label: "Lines", type: "count" },
+        { key: "variance_amount", label: "Variance", type: "money", currency: "invoice_currency", tones: tollgate.VARIANCE, total: true },
+        { key: "part", label: "Of invoiced", type: "permille" },
+      ],
+    }));
+  }
+
+  tollgate.page({
+    needs: () => [`period-${tollgate.period()}`, "agenda"],
+    render: data => {
+      const period = tollgate.period(), found = data[`period-${period}`], all = due(data), now = today();
+      const currencies = [...new Set([...rows(found.settlements).map(row => row.settlement_currency), ...rows(found.statements).map(row => row.statement_currency), ...rows(found.accruals).map(row => row.accrual_currency), ...rows(found.unrated).map(row => row.currency)])].filter(Boolean).sort();
+      const shown = state().currency && currencies.includes(state().currency) ? [state().currency] : currencies;
+      const late = all.filter(row => daysFrom(row.day, now) < 0 && row.kind === "dispute"), week = all.filter(row => daysFrom(row.day, now) >= 0 && daysFrom(row.day, now) < DAYS_OF_A_WEEK);
+      const next = all.find(row => daysFrom(row.day, now) >= DAYS_OF_A_WEEK);
+      const todo = decisions(data, period), gate = data.site.gate_passed;
+      return [
+        tollgate.head(month(period), gate === null ? null : gate ? "Passed the gate." : "Did not pass the gate.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField()),
+        statement(found, shown),
+        table({
+          id: "decisions", title: "Needs a decision", none: "Nothing waits for a decision.", rows: todo, limit: 12,
+          columns: [
+            { key: "what", label: "What", link: row => row.href },
+            { key: "who", label: "Who" },
+            { key: "amount", label: "Amount", type: "money", rounded: true, tones: { negative: ["loss", "bad"] } },
+            { key: "by", label: "By", type: "date", show: row => row.by ? el("span", {}, `${date(row.by)} `, left(row.by)) : "" },
+          ],
+        }),
+        table({ id: "week", title: `This week, ${weekday(now)} to ${weekday(later(now, DAYS_OF_A_WEEK - 1))}`, said: late.length ? `${count(late.length, "deadline")} of disputes passed.` : next ? `After that comes ${weekday(next.day)}.` : null, none: next ? "Nothing is due and nothing expires in these seven days." : "Nothing is due.", rows: [...late, ...week], limit: 14, columns: dueColumns }),
+        differences(found, period),
+        table({
+          id: "pay", title: "To pay and to receive, by day", said: rows(data.agenda.due).some(row => row.paid_amount !== null) ? "Of the latest months, each party by its due date; less what was paid of carriers' bills." : "Of the latest months, each party by its due date. What was paid is not known here.", sort: "day", limit: 20,
+          rows: all.filter(row => row.kind !== "dispute"), none: "Nothing is due.",
+          columns: [...dueColumns.slice(0, 3),
+            { key: "pay", label: "To pay", type: "money", value: row => row.kind === "pay" ? row.amount : null, total: true },
+            { key: "receive", label: "To receive", type: "money", value: row => row.kind === "receive" ? row.amount : null, total: true }],
+        }),
+      ];
+    },
+  });
+  function later(day, days) { return new Date(Date.parse(day + "T00:00:00Z") + days * 864e5).toISOString().slice(0, 10); }
+})();
