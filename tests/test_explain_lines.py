@@ -119,7 +119,8 @@ def test_a_line_is_named_by_id_by_invoice_or_in_three_words_and_never_guessed(mi
         explain.explain(warehouse, "I-1:1")
     assert explain.explain(warehouse, "carrier-000  I-1 1").subject == "carrier-000:I-1:1"
     with pytest.raises(
-        explain.NotExplained, match=r"no invoice line carrier-000:I-1:9999; the nearest ids of .*carrier-000:I-1:"
+        explain.NotExplained,
+        match=r"no entry of the ledger carrier-000:I-1:9999; the nearest ids of .*carrier-000:I-1:",
     ):
         explain.explain(warehouse, "carrier-000:I-1:9999")
     with pytest.raises(
