@@ -248,77 +248,52 @@ entries_proposed as (
 -- Two postings of one positive amount. A difference downwards swaps the sides; no amount is ever negative.
 postings_proposed as (
 
-    select
-        entry_id || ':debit' as posting_id,
-        entry_id,
-        last_entry_id as corrects_entry_id,
-        party_id,
-        entry_type,
-        case when difference_amount > 0 then debit_account else credit_account end as account,
-        currency,
-        description,
-        batch_number,
-        abs(difference_amount) as debit_amount,
-        0 as credit_amount,
-        period_start_date as origin_period_date,
-        posting_period_date,
-        known_at
-    from entries_proposed
-    union all
-    select
-        entry_id || ':credit' as posting_id,
-        entry_id,
-        last_entry_id as corrects_entry_id,
-        party_id,
-        entry_type,
-        case when difference_amount > 0 then credit_account else debit_account end as account,
-        currency,
-        description,
-        batch_number,
-        0 as debit_amount,
-        abs(difference_amount) as credit_amount,
-        period_start_date as origin_period_date,
-        posting_period_date,
-        known_at
-    from entries_proposed
+    {% for side, account_upwards, account_downwards in [
+        ('debit', 'debit_account', 'credit_account'), ('credit', 'credit_account', 'debit_account')
+    ] %}
+        select
+            entry_id || ':{{ side }}' as posting_id,
+            entry_id,
+            last_entry_id as corrects_entry_id,
+            party_id,
+            entry_type,
+            case when difference_amount > 0 then {{ account_upwards }} else {{ account_downwards }} end
+                as account,
+            description,
+            batch_number,
+            {{ 'abs(difference_amount)' if side == 'debit' else '0' }} as debit_amount,
+            {{ 'abs(difference_amount)' if side == 'credit' else '0' }} as credit_amount,
+            currency,
+            period_start_date as origin_period_date,
+            posting_period_date,
+            known_at
+        from entries_proposed
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
 postings_with_proposed as (
 
-    select
-        posting_id,
-        entry_id,
-        corrects_entry_id,
-        party_id,
-        entry_type,
-        account,
-        description,
-        cast(batch_number as integer) as batch_number,
-        cast(debit_amount as decimal(18, 6)) as debit_amount,
-        cast(credit_amount as decimal(18, 6)) as credit_amount,
-        currency,
-        origin_period_date,
-        posting_period_date,
-        known_at
-    from booked
-    union all
-    select
-        posting_id,
-        entry_id,
-        corrects_entry_id,
-        party_id,
-        entry_type,
-        account,
-        description,
-        cast(batch_number as integer) as batch_number,
-        cast(debit_amount as decimal(18, 6)) as debit_amount,
-        cast(credit_amount as decimal(18, 6)) as credit_amount,
-        currency,
-        origin_period_date,
-        posting_period_date,
-        known_at
-    from postings_proposed
+    {% for postings in ['booked', 'postings_proposed'] %}
+        select
+            posting_id,
+            entry_id,
+            corrects_entry_id,
+            party_id,
+            entry_type,
+            account,
+            description,
+            cast(batch_number as integer) as batch_number,
+            cast(debit_amount as decimal(18, 6)) as debit_amount,
+            cast(credit_amount as decimal(18, 6)) as credit_amount,
+            currency,
+            origin_period_date,
+            posting_period_date,
+            known_at
+        from {{ postings }}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 )
 

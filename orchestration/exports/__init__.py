@@ -10,20 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from orchestration.packs.tables import amount_text, without_formulas
-
-MINOR_UNITS = "select currency_code, minor_unit_decimals from tollgate.reference.currencies"
 
 
 class NoExport(Exception):
     """Nothing was written. The message says why, and what to do."""
-
-
-def minor_units(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Decimals of each currency. The warehouse is attached as `tollgate`."""
-    return dict(connection.execute(MINOR_UNITS).fetchall())
 
 
 def write_csv(file: Path, columns: list[str], rows: Iterable[dict[str, Any]], decimals: dict[str, int]) -> None:

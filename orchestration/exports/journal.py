@@ -12,7 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.exports import NoExport, minor_units, write_csv
+from orchestration.exports import NoExport, write_csv
+from orchestration.packs import minor_units
 from orchestration.sql import fetch_rows
 
 COLUMNS = [

@@ -17,8 +17,9 @@ from pathlib import Path
 import duckdb
 from sepaxml import SepaTransfer
 
-from orchestration.exports import NoExport, minor_units, write_csv
+from orchestration.exports import NoExport, write_csv
 from orchestration.figures import plain
+from orchestration.packs import minor_units
 from orchestration.sql import fetch_rows
 
 US = "us"

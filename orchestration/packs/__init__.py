@@ -70,6 +70,11 @@ class Packed:
     totals: list[dict[str, Any]]
 
 
+def minor_units(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Decimals of each currency. The warehouse is attached as `tollgate`."""
+    return dict(connection.execute(MINOR_UNITS).fetchall())
+
+
 @contextmanager
 def sources(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine with the published tables as `published`, the warehouse as `tollgate`, and room for a pack."""
@@ -110,12 +115,12 @@ def write(connection: duckdb.DuckDBPyConnection, home: Home, pack: Pack, target:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        minor_units = {row["currency_code"]: row["minor_unit_decimals"] for row in fetch_rows(connection, MINOR_UNITS)}
-        rows = write_tables(connection, pack.tables, unfinished, minor_units, published_at)
+        decimals = minor_units(connection)
+        rows = write_tables(connection, pack.tables, unfinished, decimals, published_at)
         (unfinished / RECOMPUTE).write_text(_recompute_sql(pack.kind), encoding="utf-8")
         totals = recompute(unfinished)
         _check_totals(totals, fetch_rows(connection, pack.totals))
-        _write_page(unfinished / pack.page, pack, totals, minor_units, published_at)
+        _write_page(unfinished / pack.page, pack, totals, decimals, published_at)
         _write_manifest(unfinished, pack, rows, totals, manifest)
         # A reader finds the pack before or the whole new one beside it, for a folder cannot be replaced at one blow.
         if target.exists():
