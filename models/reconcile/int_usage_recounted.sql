@@ -3,15 +3,27 @@
 -- another instant (TIMEZONE), its months close on another day (PERIOD), a shorter dial code takes the number
 -- to another destination (DIAL_CODE), or it bills what ended otherwise (STATUS).
 --
--- All events of a carrier may be in question. So they are never laid aside: each question that is asked of them
--- (how many stand behind a line, which codes have too many, which of them move) reads them in passing.
+-- All events of a carrier may be in question. So they are never laid aside: each question that is asked of
+-- them (how many stand behind a line, which codes have too many, which of them move) reads them in passing.
 {% set events = ref('int_events_questioned') %}
-{% set is_ours = '(events.started_at >= bounded.our_first_at and events.started_at < bounded.our_until_at)' %}
-{% set is_on_clock = '(events.started_at >= bounded.clock_first_at and events.started_at < bounded.clock_until_at)' %}
-{% set is_in_period = '(events.started_at >= bounded.period_first_at and events.started_at < bounded.period_until_at)' %}
+{% set is_ours %}
+    (events.started_at >= bounded.our_first_at and events.started_at < bounded.our_until_at)
+{% endset %}
+{% set is_on_clock %}
+    (events.started_at >= bounded.clock_first_at and events.started_at < bounded.clock_until_at)
+{% endset %}
+{% set is_in_period %}
+    (events.started_at >= bounded.period_first_at and events.started_at < bounded.period_until_at)
+{% endset %}
 {% set is_billed = '(events.is_charged or billed_statuses.event_status is not null)' %}
-{% set is_counted_in_period = '(case when told.is_counted_as_carrier then ' ~ is_in_period ~ ' and ' ~ is_billed
-    ~ ' else ' ~ is_ours ~ ' and events.is_charged end)' %}
+{% set is_counted_in_period %}
+    (
+        case
+            when told.is_counted_as_carrier then {{ is_in_period }} and {{ is_billed }}
+            else {{ is_ours }} and events.is_charged
+        end
+    )
+{% endset %}
 {% set events_of_lines %}
     lines_bounded as bounded
     inner join {{ events }} as events
@@ -137,6 +149,15 @@ rate_decks as (
 
 ),
 
+rows_used as (
+
+    select distinct events.deck_row_id
+    from {{ events }} as events
+    inner join lines_crowded
+        on events.usage_place_id = lines_crowded.usage_place_id
+
+),
+
 codes_used as (
 
     select
@@ -147,13 +168,8 @@ codes_used as (
         rate_decks.applies_from_at,
         rate_decks.applies_until_at
     from rate_decks
-    inner join (
-        select distinct events.deck_row_id
-        from {{ events }} as events
-        inner join lines_crowded as told
-            on events.usage_place_id = told.usage_place_id
-    ) as used
-        on rate_decks.deck_row_id = used.deck_row_id
+    inner join rows_used
+        on rate_decks.deck_row_id = rows_used.deck_row_id
 
 ),
 
