@@ -24,7 +24,7 @@ from dataclasses import replace
 
 from measured_runs import Run
 from rating_data import Month
-from rating_rounds import Bench, ResultsDiffer, prepared
+from rating_rounds import ARRIVALS, Bench, ResultsDiffer, prepared
 
 CORES = 2
 MOST_MEBIBYTES = 6 * 1024
@@ -37,9 +37,12 @@ Round = dict[str, Run]
 # (0), with the letter of a run, is what dbt takes to begin that run, whatever there is to do.
 RUNS = {
     "0b": "dbt begins stage and rate",
+    "0p": "dbt begins attribute",
     "0c": "dbt begins stage to settle",
     "a": "the engine copies the typed usage into a table",
     "b": "stage and rate",
+    "p": "attribute: what partners are charged, and their shares",
+    "o": "stage to settle, before the carriers' invoices come",
     "c": "stage to settle",
     "d": "the same rating by hand in Polars",
     "e": "the same rating in a loop of Python, scaled from a sample",
@@ -47,20 +50,23 @@ RUNS = {
     "i day b": "... with 1 % new events, of the last day",
     "i late b": "... with 1 % late events, of all days",
     "i 0c": "dbt begins stage to settle once more",
-    "i day c": "... with 1 % new events, of the last day",
-    "i late c": "... with 1 % late events, of all days",
+    "i day c": "... with 1 % new events, of the last day, before the invoices",
+    "i late c": "... with 1 % late events, of all days, which no invoice has",
     "0k": "dbt begins to resolve a deck",
     "k copied": "the engine copies a typed deck into a table",
     "k": "the same deck is loaded and resolved",
 }
-BEGINS = {"b": "0b", "c": "0c", "k": "0k", "i day b": "i 0b", "i late b": "i 0b", "i day c": "i 0c", "i late c": "i 0c"}
+BEGINS = {"b": "0b", "p": "0p", "o": "0c", "c": "0c", "k": "0k"} | {
+    f"i {arrival} {run}": f"i 0{run}" for arrival in ARRIVALS for run in ("b", "c")
+}
 # One run by another one: what that says, and the bound that the project holds.
 RATIOS = [
     ("b", "a", "stage and rate, by the copy", "at most", 6),
+    ("p", "b", "attribute, by stage and rate", "at most", 1),
     ("c", "a", "stage to settle, by the copy", "at most", 10),
     ("d", "b", "Polars, by stage and rate", "at least", 3),
     ("e", "b", "a loop of Python, by stage and rate", None, None),
-    ("i day c", "c", "1 % of the last day, by stage to settle of the month", "at most", 0.05),
+    ("i day c", "o", "1 % of the last day, by stage to settle of the month", "at most", 0.05),
     ("i late c", "c", "1 % late, by stage to settle of the month", "at most", 0.05),
     ("i day b", "b", "1 % of the last day, by stage and rate of the month", None, None),
     ("i late b", "b", "1 % late, by stage and rate of the month", None, None),
@@ -107,7 +113,13 @@ def compare(given: argparse.Namespace) -> None:
 
 def one_round(bench: Bench, name: str) -> Round:
     runs: Round = {}
-    for comparison in (bench.compare_rating, bench.compare_settling, bench.compare_rivals, bench.compare_deck):
+    for comparison in (
+        bench.compare_rating,
+        bench.compare_attributing,
+        bench.compare_settling,
+        bench.compare_rivals,
+        bench.compare_deck,
+    ):
         for run, taken in comparison():
             tell(f"{name}: ({run}) {taken.seconds:.1f} s")
             runs[run] = taken
@@ -137,7 +149,7 @@ def report_ratios(rounds: Sequence[Round]) -> None:
 
 def report_models(rounds: Sequence[Round]) -> None:
     """Two models run at a time, so the shares may add up to more than the whole."""
-    for name in ("b", "c"):
+    for name in ("b", "p", "c"):
         whole = statistics.median(net(runs, name).seconds for runs in rounds)
         models = {
             model: statistics.median(runs[name].models[model] for runs in rounds) for model in rounds[0][name].models
@@ -186,7 +198,7 @@ def main() -> None:
     options.add_argument("--events", type=int, default=10_000_000)
     options.add_argument("--deck-rows", type=int, default=300_000, help="of all carriers, without the amendments")
     options.add_argument("--carriers", type=int, default=5)
-    options.add_argument("--partners", type=int, default=100)
+    options.add_argument("--partners", type=int, default=1000, help="each with twenty rows of plans and shares")
     options.add_argument("--large-deck-rows", type=int, default=1_000_000, help="of the deck of (k)")
     options.add_argument("--sample", type=int, default=100_000, help="events that the loop of Python rates")
     options.add_argument("--rounds", type=int, default=5)

@@ -10,7 +10,6 @@ again a day later, every fourth of these with another duration; three records in
 """
 
 import csv
-from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -23,6 +22,13 @@ LAST_DAY = MONTH_SECONDS - 86_400, 86_400
 AMENDED_DATE = "2026-10-15"
 MOST_SECONDS_LATE = 600  # by which a record may stand behind that of a later call
 INCREMENTS = [(60, 60), (30, 6), (1, 1)]
+PRICED_COUNTRIES = ["*", "DE", "FR", "GB"]
+SHARES = [
+    {"share_kind": "fixed_per_unit", "unit_amount": "0.0020", "priced_per_quantity": 60},
+    {"share_basis": "remainder", "share_ratio": "0.05"},
+    {"share_basis": "margin", "share_ratio": "0.10"},
+    {"share_ratio": "0.02", "cap_amount": 500},
+]
 CALLING_CODES = settings.PROJECT_DIR / "seeds" / "reference" / "calling_codes.csv"
 
 FUNCTIONS = """
@@ -167,7 +173,7 @@ INVOICE = """
 class Month:
     """A month of so many events. Each method writes one kind of file into the folder that it is given."""
 
-    def __init__(self, events: int, deck_rows: int, carriers: int = 5, partners: int = 100) -> None:
+    def __init__(self, events: int, deck_rows: int, carriers: int = 5, partners: int = 1000) -> None:
         self.events, self.carriers, self.partners = events, carriers, partners
         self.engine = duckdb.connect()
         self.engine.execute("set memory_limit = '4GiB'")
@@ -253,11 +259,12 @@ class Month:
 
 
 def _terms(carriers: list[str], partners: int) -> dict[str, list[dict]]:
-    """A price per minute for most partners and falling prices for every third; each tenth pays a share to the next."""
+    """Prices and shares of each partner, twenty rows: a plan for all countries and one for each of three, which fall by
+    tiers for every third partner and by another scale for the others; and a cascade of four shares for other partners.
+    """
     names = [f"partner-{number}" for number in range(1, partners + 1)]
     common = {"valid_from_date": "2026-01-01", "currency": "EUR", "time_zone": "Europe/Berlin",
               "rounding_mode": "half_up", "line_rounding_decimals": 2, "tax_ratio": 0, "payment_days": 30}  # fmt: skip
-    graduated = {name for number, name in enumerate(names, start=1) if number % 3 == 0}
     return {
         "parties": [
             {"party_id": name, "party_name": name, "country_code": "DE", "is_carrier": name in carriers,
@@ -285,25 +292,25 @@ def _terms(carriers: list[str], partners: int) -> dict[str, list[dict]]:
             for number, name in enumerate(names, start=1)
         ],
         "plans": [
-            {"plan_id": name, "partner_id": name, "service": "voice", "direction": "outbound", "country_code": "*",
-             "valid_from_date": "2026-01-01", "pricing_model": "graduated" if name in graduated else "per_unit",
+            {"plan_id": f"{name} {country}", "partner_id": name, "service": "voice", "direction": "outbound",
+             "country_code": country, "valid_from_date": "2026-01-01",
+             "pricing_model": "graduated" if number % 3 == 0 else "volume",
              "quantity_unit": "second", "minimum_quantity": 60, "increment_quantity": 60, "priced_per_quantity": 60,
              "charged_on": "answered"}
-            for name in names
+            for number, name in enumerate(names)
+            for country in PRICED_COUNTRIES
         ],
         "plan_tiers": [
-            {"plan_id": name, "tier_number": number, "up_to_quantity": limit, "unit_amount": price, "flat_amount": 0}
+            {"plan_id": f"{name} {country}", "tier_number": number, "up_to_quantity": limit, "unit_amount": price,
+             "flat_amount": 0}
             for name in names
-            for number, limit, price in (
-                [(1, 600_000, "0.0900"), (2, 6_000_000, "0.0850"), (3, None, "0.0800")]
-                if name in graduated
-                else [(1, None, "0.0900")]
-            )
+            for country in PRICED_COUNTRIES
+            for number, limit, price in [(1, 600_000, "0.0900"), (2, 6_000_000, "0.0850"), (3, None, "0.0800")]
         ],
         "revenue_shares": [
-            {"rule_id": name, "seller_partner_id": name, "service": "voice", "beneficiary_partner_id": beneficiary,
-             "share_ratio": "0.05", "valid_from_date": "2026-01-01"}
-            for number, (name, beneficiary) in enumerate(pairwise(names))
-            if number % 10 == 0
+            {"rule_id": name, "seller_partner_id": name, "service": "voice", "valid_from_date": "2026-01-01",
+             "beneficiary_partner_id": names[(number + step) % partners], "step": step} | share
+            for number, name in enumerate(names)
+            for step, share in enumerate(SHARES, start=1)
         ],
     }  # fmt: skip

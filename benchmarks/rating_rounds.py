@@ -19,9 +19,10 @@ from rating_data import Month
 from orchestration import file_ledger, ledger, settings, terms
 
 RATING = ("path:models/stage", "path:models/rate")
-SETTLING = (*RATING, "path:models/attribute", "path:models/reconcile", "path:models/settle")
+ATTRIBUTING = ("path:models/attribute",)
+SETTLING = (*RATING, *ATTRIBUTING, "path:models/reconcile", "path:models/settle")
 DECK = ("+int_rate_decks_resolved",)
-ARRIVALS = ("day", "late")  # how new events come: of the last day, or late and of all days
+ARRIVALS = ("day", "late")  # how new events come: of the last day and before the invoices, or late and of all days
 
 Runs = Iterator[tuple[str, Run]]  # each with its name, as it is done
 
@@ -48,7 +49,9 @@ class Bench:
 
     def __init__(self, folder: Path, month: Month, sample: int) -> None:
         self.folder, self.month = folder, month
-        self.empty, self.full, self.deck = (settings.Home(folder / name) for name in ("empty", "full", "deck"))
+        self.empty, self.full, self.invoiced, self.deck = (
+            settings.Home(folder / name) for name in ("empty", "full", "invoiced", "deck")
+        )
         self.more = {arrival: settings.Home(folder / arrival) for arrival in ARRIVALS}
         self.untouched = settings.Home(folder / "untouched")  # knows the terms, and dbt never ran a model on it
         self.terms, self.target, self.rated = folder / "terms", folder / "target", folder / "rated.parquet"
@@ -76,8 +79,7 @@ class Bench:
     def prepare_rivals(self, deck_rows: int) -> None:
         """Invoices for the month, as the rival rates it; more events; the records of a few events; a large deck."""
         self._rate_in_polars(self.full, self.rated)
-        self.month.write_invoices(landing(self.full, "carrier_invoices"), self.rated)
-        measure(load, "carrier_invoices", self.full.root)
+        self.month.write_invoices(landing(self.invoiced, "carrier_invoices"), self.rated)
         count = max(1, self.month.events // 100)
         for arrival, home in self.more.items():
             file = landing(home, "usage") / f"{arrival}.parquet"
@@ -95,15 +97,24 @@ class Bench:
         yield "b", self.build(self.full, RATING)
         yield "a", self._copy("stage.int_events_collected", self.full)
 
+    def compare_attributing(self) -> Runs:
+        """(p), on what (b) left."""
+        yield "0p", self.build(self.empty, ATTRIBUTING)
+        yield "p", self.build(self.full, ATTRIBUTING)
+
     def compare_settling(self) -> Runs:
-        """(c), and the two arrivals of new events, each in copies of the settled warehouse."""
+        """(o) and (c), and the two arrivals of new events, each in a copy of what it comes to."""
         yield "0c", self.build(self.empty, SETTLING)
-        yield "c", self.build(self.full, SETTLING)
-        self._require_equal(self.full, f"read_parquet('{self.rated}')")
+        yield "o", self.build(self.full, SETTLING)
+        copy_warehouse(self.full, self.invoiced)
+        measure(load, "carrier_invoices", self.invoiced.root)
+        yield "c", self.build(self.invoiced, SETTLING)
+        self._require_equal(self.invoiced, f"read_parquet('{self.rated}')")
+        settled = {"day": self.full, "late": self.invoiced}
         for name, models in (("b", RATING), ("c", SETTLING)):
             yield f"i 0{name}", self.build(self.empty, models, anew=False)
             for arrival, home in self.more.items():
-                copy_warehouse(self.full, home)
+                copy_warehouse(settled[arrival], home)
                 measure(load, "usage", home.root)
                 yield f"i {arrival} {name}", self.build(home, models, anew=False)
                 self._require_equal(home, f"read_parquet(['{self.rated}', '{self._rated_of(arrival)}'])")
