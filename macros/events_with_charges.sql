@@ -71,7 +71,7 @@ events_with_partners as (
             marks.refunded_event_id is not null as is_refund,
         {% endif %}
         agreements.agreement_id as partner_agreement_id,
-        agreements.currency as charge_currency,
+        agreements.currency as agreement_currency,
         cast({{ to_local('events.started_at', "coalesce(agreements.time_zone, 'UTC')") }} as date)
             as partner_local_date
     from {{ events }} as events
@@ -104,7 +104,8 @@ plans_chosen as (
         events_with_partners.*,
         coalesce(place_plans.is_refused, general_plans.is_refused, false) as is_plan_refused,
         {%- for column, name in {
-            'plan_id': 'plan_id', 'charged_on': 'charged_on', 'counted_unit': 'plan_unit', 'pricing_model': 'pricing_model',
+            'plan_id': 'plan_id', 'currency': 'plan_currency', 'charged_on': 'charged_on', 'counted_unit': 'plan_unit',
+            'pricing_model': 'pricing_model',
             'priced_on': 'priced_on', 'minimum_quantity': 'minimum_quantity', 'increment_quantity': 'increment_quantity'
         }.items() %}
             case
@@ -134,11 +135,12 @@ plans_chosen as (
 
 ),
 
--- What a plan prices that goes by money; null where there is none in the partner's currency.
+-- What a plan prices that goes by money, and in which currency; null where there is none.
 amounts_told as (
 
     select
         *,
+        coalesce(plan_currency, agreement_currency) as charge_currency,
         case priced_on
             when 'rated_cost' then rated_cost_currency
             when 'vendor_amount' then vendor_currency

@@ -29,7 +29,7 @@ OPTIONAL_FILES = {
 OPTIONAL_COLUMNS = {
     "accounts.csv": {"product"},
     "agreements.csv": {"total_rounding_decimals"},
-    "plans.csv": {"region", "product"},
+    "plans.csv": {"region", "product", "currency"},
     "plan_tiers.csv": {"block_quantity", "rate_ratio"},
     "revenue_shares.csv": {
         *("participant_role", "share_kind", "share_basis", "step", "priority", "is_exclusive"),

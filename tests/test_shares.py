@@ -44,6 +44,8 @@ class Case:
 
     seller: str
     currency: str
+    """Of its plan; of its agreement too, unless that is in another one."""
+    agreement_currency: str
     mode: str
     rules: list[dict]
     participation: list[dict] = field(default_factory=list)
@@ -430,7 +432,10 @@ def a_case(dice: random.Random, number: int) -> Case:
         rules, tiers = split_rules(dice, seller), {}
     else:
         rules, tiers = cascade_rules(dice, seller, decimals)
-    case = Case(seller, currency, dice.choice(MODES), changed(dice, rules, tiers), tiers=tiers)
+    # A guarantee is of the agreement's currency, so there the plan has the same.
+    is_guaranteed = any(rule.get("guarantee_amount") for rule in rules)
+    agreement_currency = currency if is_guaranteed else dice.choice((currency, *CURRENCIES))
+    case = Case(seller, currency, agreement_currency, dice.choice(MODES), changed(dice, rules, tiers), tiers=tiers)
     for place in range(dice.randint(0, 5)):
         case.participation.append(
             {
@@ -507,7 +512,8 @@ def files_of(cases: list[Case]) -> tuple[Files, list[dict]]:
     for case in cases:
         rows["agreements"].append(
             agreement | {"agreement_id": case.seller, "party_id": case.seller, "party_role": "partner",
-                         "currency": case.currency, "rounding_mode": case.mode, "line_rounding_decimals": case.decimals}
+                         "currency": case.agreement_currency, "rounding_mode": case.mode,
+                         "line_rounding_decimals": CURRENCIES[case.agreement_currency][0]}
         )  # fmt: skip
         rows["accounts"] += [
             {"account_id": f"{case.seller}-{n}", "partner_id": case.seller, "valid_from_date": "2025-01-01"}
@@ -517,7 +523,8 @@ def files_of(cases: list[Case]) -> tuple[Files, list[dict]]:
             {"plan_id": case.seller, "partner_id": case.seller, "service": "sms", "direction": "outbound",
              "country_code": "*", "valid_from_date": "2025-01-01", "pricing_model": "lines",
              "quantity_unit": "segment", "minimum_quantity": "0", "increment_quantity": "0",
-             "priced_per_quantity": "1", "charged_on": "submitted"}
+             "priced_per_quantity": "1", "charged_on": "submitted",
+             "currency": "" if case.currency == case.agreement_currency else case.currency}
         )  # fmt: skip
         rows["plan_options"] += [
             {"plan_id": case.seller, "option": name, "value": value} for name, value in case.options.items()
@@ -634,6 +641,7 @@ def test_chance_has_drawn_something_of_everything(cases, found):
     kinds = Counter(row["allocation_type"] for rows in found.values() for row in rows)
     assert set(kinds) == {"share", "floor", "cap", "guarantee", "recoupment"}
     assert {case.currency for case in cases} == set(CURRENCIES)
+    assert sum(case.currency != case.agreement_currency for case in cases) > 10
     assert max(len(case.rules) for case in cases) > 40
     assert any(rule.get("is_exclusive") == "true" for case in cases for rule in case.rules)
     assert {name for case in cases for name in case.options} == {

@@ -7,6 +7,7 @@ that nobody can apply. Does not belong here: pricing itself (test_pricing).
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -134,3 +135,12 @@ def test_the_command_asks_for_one_of_deck_and_plan_and_shows_the_months(home, an
     assert shown.exit_code == 0, shown.output
     assert "Above 1050 the price falls from 283.50 to 189.00 USD, 94.50 less: a volume cliff." in said.getvalue()
     assert "so it was in 2026-09" in said.getvalue()
+
+
+def test_charges_in_two_currencies_are_never_added_up(answered):
+    proposed_in_euro = replace(answered[0], after=tuple(replace(one, currency="EUR") for one in answered[0].after))
+    said = io.StringIO()
+    plan_report.show(Console(file=said, width=120), proposed_in_euro, {"EUR": 2, "USD": 2})
+    together = [line.split()[1] for line in said.getvalue().splitlines() if line.startswith("together")]
+    assert together == ["EUR", "USD"]
+    assert "to 189.00 EUR" in said.getvalue()

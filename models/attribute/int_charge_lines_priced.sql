@@ -11,12 +11,25 @@
     )
 {%- endset %}
 
+-- Decimals are agreed for the agreement's own currency. In that of a plan they are its minor unit's.
+{% set agreed_decimals -%}
+    case
+        when plans.currency != agreements.currency then plans.minor_unit_decimals
+        else agreements.line_rounding_decimals
+    end
+{%- endset %}
+
 with
 
 plans as (
 
-    select * from {{ ref('int_plans_resolved') }}
-    where refusal_reason is null
+    select
+        plan_rows.*,
+        currencies.minor_unit_decimals
+    from {{ ref('int_plans_resolved') }} as plan_rows
+    left join {{ ref('currencies') }} as currencies
+        on plan_rows.currency = currencies.currency_code
+    where plan_rows.refusal_reason is null
 
 ),
 
@@ -64,11 +77,11 @@ lines_summed as (
         plans.overage_ratio,
         plans.maximum_amount,
         plans.free_quantity,
-        agreements.currency as charge_currency,
+        coalesce(plans.currency, agreements.currency) as charge_currency,
         agreements.rounding_mode,
-        agreements.line_rounding_decimals,
+        {{ agreed_decimals }} as line_rounding_decimals,
         coalesce(plans.line_rounding_mode, agreements.rounding_mode) as plan_rounding_mode,
-        coalesce(plans.line_rounding_decimals, agreements.line_rounding_decimals) as plan_rounding_decimals,
+        coalesce(plans.line_rounding_decimals, {{ agreed_decimals }}) as plan_rounding_decimals,
         tiers_summed.price_units,
         tiers_summed.price_per,
         tiers_summed.converted_units,

@@ -189,8 +189,8 @@ charges_priced as (
     from rows_with_plans
     union all
     select
-        partner_agreement_id || ':' || {{ month_name_of('period_start_date') }} || ':statement_rounding'
-            as statement_line_id,
+        partner_agreement_id || ':' || {{ month_name_of('period_start_date') }} || ':'
+        || charge_currency || ':statement_rounding' as statement_line_id,
         partner_agreement_id || ':' || {{ month_name_of('period_start_date') }} || ':statement_rounding'
             as charge_line_id,
         partner_id,

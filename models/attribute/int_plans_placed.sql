@@ -175,6 +175,7 @@ select
     plans_placed.product,
     plans_placed.place_code,
     plans.plan_id,
+    plans.currency,
     plans.charged_on,
     plans.counted_unit,
     plans.pricing_model,

@@ -48,12 +48,33 @@ rule_spans as (
 
 ),
 
+plans as (
+
+    select * from {{ ref('int_plans_resolved') }}
+    where refusal_reason is null
+
+),
+
+agreements as (
+
+    select * from {{ ref('stg_terms__agreements') }}
+    where refusal_reason is null
+
+),
+
 sellers as (
 
-    select * from {{ ref('int_charges_grouped') }}
+    select
+        charge_groups.*,
+        coalesce(plans.currency, agreements.currency) as charge_currency
+    from {{ ref('int_charges_grouped') }} as charge_groups
+    inner join agreements
+        on charge_groups.partner_agreement_id = agreements.agreement_id
+    left join plans
+        on charge_groups.plan_id = plans.plan_id
     where
-        charge_status = 'charged'
-        and partner_id in (select share_rules.seller_partner_id from share_rules)
+        charge_groups.charge_status = 'charged'
+        and charge_groups.partner_id in (select share_rules.seller_partner_id from share_rules)
 
 ),
 
@@ -97,13 +118,6 @@ places as (
         min(is_rated) as is_rated
     from places_numbered
     group by place_number
-
-),
-
-plans as (
-
-    select * from {{ ref('int_plans_resolved') }}
-    where refusal_reason is null
 
 ),
 
@@ -169,16 +183,6 @@ usage_summed as (
 
 ),
 
-agreements as (
-
-    select
-        agreement_id,
-        currency
-    from {{ ref('stg_terms__agreements') }}
-    where refusal_reason is null
-
-),
-
 rates as (
 
     select * from {{ ref('int_fx_rates_dated') }}
@@ -217,7 +221,7 @@ costs_converted as (
             when not places.is_rated then null
             when
                 usage_summed.rated_cost_amount = 0
-                or places.rated_cost_currency = agreements.currency
+                or places.rated_cost_currency = sellers.charge_currency
                 then usage_summed.rated_cost_amount
             else {{ convert_money(
                 'usage_summed.rated_cost_amount', 'cost_rates.units_per_base', 'charge_rates.units_per_base', 12
@@ -232,8 +236,6 @@ costs_converted as (
     inner join sellers
         on usage_summed.charge_group_id = sellers.charge_group_id
     cross join told_apart
-    inner join agreements
-        on sellers.partner_agreement_id = agreements.agreement_id
     inner join share_rules
         on
             sellers.partner_id = share_rules.seller_partner_id
@@ -249,7 +251,7 @@ costs_converted as (
             and usage_summed.partner_local_date < cost_rates.valid_until_date
     left join rates as charge_rates
         on
-            agreements.currency = charge_rates.currency
+            sellers.charge_currency = charge_rates.currency
             and usage_summed.partner_local_date >= charge_rates.valid_from_date
             and usage_summed.partner_local_date < charge_rates.valid_until_date
 

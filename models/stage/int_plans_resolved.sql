@@ -147,6 +147,7 @@ plans_resolved as (
         plans.country_code,
         plans.region,
         plans.product,
+        plans.currency,
         plans.pricing_model,
         plans.quantity_unit,
         plans.counted_unit,

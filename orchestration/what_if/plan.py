@@ -41,8 +41,8 @@ COPIED = ("int_transactions_marked", "int_refunds_attributed")
 """What comes of the records, which stay where they are."""
 ALWAYS = {"valid_from_date": "0001-01-01", "valid_until_date": ""}
 PLAN_COLUMNS = (
-    "plan_id", "partner_id", "service", "direction", "country_code", "region", "product", "pricing_model",
-    "quantity_unit", "minimum_quantity", "increment_quantity", "priced_per_quantity", "charged_on",
+    "plan_id", "partner_id", "service", "direction", "country_code", "region", "product", "currency",
+    "pricing_model", "quantity_unit", "minimum_quantity", "increment_quantity", "priced_per_quantity", "charged_on",
 )  # fmt: skip
 TIER_COLUMNS = ("up_to_quantity", "unit_amount", "flat_amount", "block_quantity", "rate_ratio")
 

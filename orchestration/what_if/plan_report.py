@@ -6,7 +6,6 @@ Belongs here: laying out an answer. Does not belong here: finding it (`plan.py`)
 import json
 from collections import defaultdict
 from dataclasses import asdict
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -35,14 +34,12 @@ def show(console: Console, answer: Answer, decimals: dict[str, int]) -> None:
         f"{answer.partner_id}: {answer.service} {answer.direction} of {answer.first_month:%Y-%m} to "
         f"{answer.last_month:%Y-%m}, as if {answer.plan_id} had been in force from {answer.first_month}{replaced}"
     )
-    currency = next((charge.currency for charge in (*answer.before, *answer.after)), "")
     table = Table(box=None, pad_edge=False)
     for name in ("month", "", "events", "as agreed", "as proposed", "difference", ""):
         table.add_column(name, justify="left" if name == "month" else "right")
-    before, after = _by_month(answer.before), _by_month(answer.after)
-    rows = [(f"{month:%Y-%m}", before[month], after[month]) for month in sorted({*before, *after})]
-    rows.append(("together", [*answer.before], [*answer.after]))
-    for name, was, would in rows:
+    before, after = _by_month_and_currency(answer.before), _by_month_and_currency(answer.after)
+    for name, currency in sorted({*before, *after}):  # "together" comes behind all digits
+        was, would = before[name, currency], after[name, currency]
         old, new = (sum((charge.charge_amount for charge in charges), Decimal(0)) for charges in (was, would))
         part = f"{Decimal(round(Fraction(new - old) / Fraction(old) * 1000)).scaleb(-1):+} %" if old else ""
         events = sum(charge.event_count for charge in would)
@@ -55,14 +52,16 @@ def show(console: Console, answer: Answer, decimals: dict[str, int]) -> None:
     for title, found in (("now", answer.uncharged_before), ("then", answer.uncharged_after)):
         for month, reason, count in found:
             say(f"uncharged {title}: {count:,} events of {month:%Y-%m} ({reason})")
-    _say_jumps(answer, currency, say, money)
+    _say_jumps(answer, say, money)
 
 
-def _by_month(charges: tuple[Charge, ...]) -> dict[date, list[Charge]]:
-    months: dict[date, list[Charge]] = defaultdict(list)
+def _by_month_and_currency(charges: tuple[Charge, ...]) -> dict[tuple[str, str], list[Charge]]:
+    """Those of each month, and of all months together. Amounts in two currencies are never added up."""
+    found: dict[tuple[str, str], list[Charge]] = defaultdict(list)
     for charge in charges:
-        months[charge.month].append(charge)
-    return months
+        for name in (f"{charge.month:%Y-%m}", "together"):
+            found[name, charge.currency].append(charge)
+    return found
 
 
 def _show_plans(console: Console, title: str, charges: tuple[Charge, ...], money) -> None:
@@ -84,7 +83,8 @@ def _show_plans(console: Console, title: str, charges: tuple[Charge, ...], money
         console.print(table, highlight=False)
 
 
-def _say_jumps(answer: Answer, currency: str, say, money) -> None:
+def _say_jumps(answer: Answer, say, money) -> None:
+    currency = next((charge.currency for charge in answer.after if charge.plan_id == answer.plan_id), "")
     quantities = {charge.month: charge.quantity for charge in answer.after if charge.plan_id == answer.plan_id}
     for jump in answer.jumps:
         falls = jump.amount_above < jump.amount_at

@@ -10,6 +10,7 @@ plans as (
         upper(coalesce(trim(country_code), '*')) as country_code,
         nullif(trim(region), '') as region,
         coalesce(nullif(trim(product), ''), '*') as product,
+        upper(nullif(trim(currency), '')) as currency,
         trim(pricing_model) as pricing_model,
         trim(quantity_unit) as quantity_unit,
         {{ counted_unit('trim(quantity_unit)') }} as counted_unit,
@@ -28,6 +29,12 @@ plans as (
         coalesce(try_cast(valid_until_date as date), date '9999-12-31') as valid_until_date,
         valid_until_date as valid_until_text
     from {{ ref('plans') }}
+
+),
+
+known_currencies as (
+
+    select currency_code from {{ ref('currencies') }}
 
 ),
 
@@ -75,6 +82,7 @@ select
     country_code,
     region,
     product,
+    currency,
     pricing_model,
     quantity_unit,
     counted_unit,
@@ -94,6 +102,10 @@ select
         when region is not null and country_code != '*' then 'region_beside_country'
         when region is not null and region not in (select known_regions.region from known_regions)
             then 'region_unknown'
+        when
+            currency is not null
+            and currency not in (select known_currencies.currency_code from known_currencies)
+            then 'currency_unknown'
         when
             pricing_model != 'flat'
             and (charged_on is null or charged_on not in ('answered', 'delivered', 'succeeded', 'submitted'))
