@@ -2,6 +2,6 @@
 {% macro variance_causes() -%}
     (
         'TIMEZONE', 'PERIOD', 'DUPLICATE', 'DIAL_CODE', 'MISSING_OURS', 'MISSING_THEIRS', 'VOLUME', 'INCREMENT', 'ROUNDING', 'RATE',
-        'STATUS', 'FEE', 'TAX', 'FX', 'RESIDUAL'
+        'STATUS', 'FEE', 'TAX', 'COMMITMENT', 'FX', 'RESIDUAL'
     )
 {%- endmacro %}

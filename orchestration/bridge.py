@@ -9,6 +9,7 @@ single events (`evidence.py`), what else there is to say of a line (`explain/lin
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -140,7 +141,8 @@ UNRATED = """
 """
 # What is due under the name of a fee line; of a fee that no line names, what was left out.
 FEES = """
-    select lines.invoice_line_id, fees.*
+    select lines.invoice_line_id, fees.*, shortfalls.committed_quantity, shortfalls.used_quantity,
+        shortfalls.committed_amount, shortfalls.used_amount, shortfalls.held_first_date, shortfalls.held_end_date
     from evidence.lines
     left join tollgate.reconcile.int_invoice_lines_versioned as named using (invoice_line_id)
     left join tollgate.reconcile.int_fees_expected as omitted
@@ -149,6 +151,8 @@ FEES = """
     join tollgate.reconcile.int_fees_counted as fees
         on fees.carrier_id = lines.carrier_id and fees.period_start_date = lines.period_start_date
             and fees.fee_key = coalesce(named.fee_key, omitted.fee_key)
+    left join tollgate.reconcile.int_shortfalls_counted as shortfalls
+        on shortfalls.carrier_fee_id = fees.carrier_fee_id and shortfalls.period_start_date = fees.period_start_date
     where lines.line_type = 'fee'
     order by lines.invoice_line_id, fees.carrier_fee_id
 """
@@ -410,14 +414,35 @@ class Proofs:
     def _fee(self, line: Row) -> list[str]:
         return self.fee_in_words(line) or ["No fee of that name is agreed for the month."]
 
+    def _commitment(self, line: Row) -> list[str]:
+        return self.fee_in_words(line)
+
     def fee_in_words(self, line: Row) -> list[str]:
         return [
-            f"Agreed is {fee['fee_name']}, {plain(fee['fee_amount'])} {fee['fee_currency']}"
+            self._commitment_in_words(fee)
+            if fee["is_commitment"]
+            else f"Agreed is {fee['fee_name']}, {plain(fee['fee_amount'])} {fee['fee_currency']}"
             + (f" for {fee['fee_per_quantity']}" if fee["fee_per_quantity"] != 1 else "")
             + f", due for {plain(fee['due_quantity'])} x {fee['due_unit']} "
             + f"({fee['carrier_fee_id']} in carrier_fees.csv)."
             for fee in self.fees[line["invoice_line_id"]]
         ]
+
+    def _commitment_in_words(self, fee: Row) -> str:
+        days = f"from {fee['held_first_date']} to {fee['held_end_date'] - timedelta(days=1)}"
+        row = f"({fee['carrier_fee_id']} in carrier_fees.csv)"
+        if fee["fee_kind"] == "minimum_amount":
+            money = fee["fee_currency"]
+            return (
+                f"Committed is usage for {plain(fee['committed_amount'])} {money} {days}; it came to "
+                f"{plain(fee['used_amount'])} {money}: {plain(fee['fee_amount'])} {money} are due for the rest {row}."
+            )
+        counted_in = fee["due_unit"]
+        price = f"{plain(fee['fee_amount'])} {fee['fee_currency']} for {fee['fee_per_quantity']}"
+        return (
+            f"Committed are {plain(fee['committed_quantity'])} x {counted_in} {days}; "
+            f"{plain(fee['used_quantity'])} were used: {plain(fee['due_quantity'])} are due at {price} {row}."
+        )
 
     def _tax(self, line: Row) -> list[str]:
         return self.tax_in_words(line)

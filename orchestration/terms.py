@@ -29,6 +29,7 @@ OPTIONAL_FILES = {
 OPTIONAL_COLUMNS = {
     "accounts.csv": {"product"},
     "agreements.csv": {"total_rounding_decimals"},
+    "carrier_fees.csv": {"committed_quantity", "commitment_months"},
     "plans.csv": {"region", "product", "currency"},
     "plan_tiers.csv": {"block_quantity", "rate_ratio"},
     "revenue_shares.csv": {

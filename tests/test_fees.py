@@ -16,18 +16,20 @@ from test_feeds_of_invoices import INVOICE
 from orchestration import terms
 
 FEES = """\
-agreement_id,fee_name,fee_kind,service,direction,country_code,mcc,mnc,number_type,quantity_unit,fee_amount,fee_per_quantity,proration,is_taxed,valid_from_date,valid_until_date
-nordlink-2025,Number rental,per_number_month,,,,,,,,0.90,,by_day,,2025-01-01,2026-10-11
-nordlink-2025,Number rental,per_number_month,,,,,,,,1.80,,by_day,,2026-10-11,
-nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,,262,01,,segment,10,1000,,false,2025-01-01,
-nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,,262,,,segment,20,1000,,false,2025-01-01,
-nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,DE,,,,segment,0.03,1,,false,2025-01-01,
-nordlink-2025,Interconnect port,per_month,,,,,,,,35.00,,,,2025-01-01,
-textwave-2025,Short code,per_month,,,,,,,,500,,,,2026-10-01,2026-11-01
-ponte-2026,Port fee,per_month,,,,,,,,50,,,,2026-01-01,
-ponte-2026,Regulatory recovery,per_event,voice,,,,,,,1.5,,,,2026-01-01,
-nobody-2026,Port fee,per_month,,,,,,,,50,,,,2026-01-01,
-ponte-2026,Sunday fee,per_sunday,,,,,,,,50,,,,2026-01-01,
+agreement_id,fee_name,fee_kind,service,direction,country_code,mcc,mnc,number_type,quantity_unit,fee_amount,fee_per_quantity,proration,is_taxed,valid_from_date,valid_until_date,committed_quantity,commitment_months
+nordlink-2025,Number rental,per_number_month,,,,,,,,0.90,,by_day,,2025-01-01,2026-10-11,,
+nordlink-2025,Number rental,per_number_month,,,,,,,,1.80,,by_day,,2026-10-11,,,
+nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,,262,01,,segment,10,1000,,false,2025-01-01,,,
+nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,,262,,,segment,20,1000,,false,2025-01-01,,,
+nordlink-2025,A2P carrier fee,per_quantity,sms,outbound,DE,,,,segment,0.03,1,,false,2025-01-01,,,
+nordlink-2025,Interconnect port,per_month,,,,,,,,35.00,,,,2025-01-01,,,
+nordlink-2025,Minimum spend,minimum_amount,,,,,,,,10,,,,2026-10-01,,,
+textwave-2025,Short code,per_month,,,,,,,,500,,,,2026-10-01,2026-11-01,,
+ponte-2026,Port fee,per_month,,,,,,,,50,,,,2026-01-01,,,
+ponte-2026,Unused minutes,minimum_quantity,voice,,,,,,minute,0.05,1,,,2026-08-01,,10,3
+ponte-2026,Regulatory recovery,per_event,voice,,,,,,,1.5,,,,2026-01-01,,,
+nobody-2026,Port fee,per_month,,,,,,,,50,,,,2026-01-01,,,
+ponte-2026,Sunday fee,per_sunday,,,,,,,,50,,,,2026-01-01,,,
 """
 NUMBERS = """\
 number,carrier_id,number_type,country_code,valid_from_date,valid_until_date
@@ -60,16 +62,18 @@ INVOICE_HEADER = (
     "rate_amount,rate_per_quantity,amount,description,fee_name,invoice_total_amount"
 )
 # Usage right; rental right in two lines, of which the second names its fee in a column; a surcharge half a euro too
-# high, and not taxed; the port forgotten; a fee that nobody agreed to. Tax on what was billed: 19 % of 6.49.
+# high, and not taxed; the port forgotten; a fee that nobody agreed to; half a euro too much for what the usage lacks of
+# 10.00. Tax on what was billed: 19 % of 15.59.
 LINES = [
     ("usage", "sms,outbound,Germany,2026-10-01,2026-10-31,4,14,segment,0.10,1", "1.40", "", ""),
     ("fee", ",,,,,,,,,", "1.05", "number RENTAL", ""),
     ("fee", ",,,,,,,,,", "1.04", "of +493022610002 until 15 October", "Number rental"),
     ("fee", ",,,,,,,,,", "0.72", "A2P carrier fee", ""),
     ("fee", ",,,,,,,,,", "3.00", "Gift wrapping", ""),
-    ("tax", ",,,,,,,,,", "1.23", "VAT 19 %", ""),
+    ("fee", ",,,,,,,,,", "9.10", "Minimum spend", ""),
+    ("tax", ",,,,,,,,,", "2.96", "VAT 19 %", ""),
 ]
-TOTAL = "8.44"
+TOTAL = "19.27"
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +132,10 @@ def test_each_fee_is_counted_and_rounded_by_the_agreement(home):
         "nordlink-2025:2026-10:number rental": Decimal("2.09"),
         "nordlink-2025:2026-10:a2p carrier fee": Decimal("0.22"),  # 8 at 0.01, 4 at 0.02, 2 at 0.03
         "nordlink-2025:2026-10:interconnect port": Decimal("35"),
+        "nordlink-2025:2026-10:minimum spend": Decimal("8.60"),  # 14 segments at 0.10 of 10
         "ponte-2026:2026-10:port fee": Decimal("50"),
         "ponte-2026:2026-10:regulatory recovery": Decimal("3"),  # two calls
+        "ponte-2026:2026-10:unused minutes": Decimal("0.40"),  # two of ten in August to October
         "textwave-2025:2026-10:short code": Decimal("500"),
     }
 
@@ -145,8 +151,10 @@ def test_fee_and_tax_lines_are_compared_with_what_is_agreed(home):
         "of +493022610002 until 15 October": (*money("1.04", "1.04"), "agreed"),
         "A2P carrier fee": (*money("0.72", "0.22"), "tolerated"),
         "Gift wrapping": (*money("3", "0"), "tolerated"),
-        "VAT 19 %": (*money("1.23", "1.23"), "agreed"),
+        "Minimum spend": (*money("9.10", "8.60"), "tolerated"),
+        "VAT 19 %": (*money("2.96", "2.96"), "agreed"),
         "Interconnect port, expected, not invoiced": (*money("0", "35"), "not_invoiced"),
+        "Unused minutes, expected, not invoiced": (*money("0", "0.40"), "not_invoiced"),
         "Port fee": (*money("60", "50"), "tolerated"),
         "Regulatory Recovery": (*money("3", "3"), "agreed"),
         "S 22 %": (*money("55", "0"), "disputed"),
@@ -160,11 +168,23 @@ def test_a_fee_is_a_cause_only_by_what_it_differs(home):
         where cause in ('FEE', 'TAX') or carrier_id = 'nordlink' group by all order by all""",
     )
     assert found == [
+        ("nordlink", "COMMITMENT", Decimal("0.50")),
         ("nordlink", "FEE", Decimal("3.50")),
         ("nordlink", "MISSING_THEIRS", Decimal("-35")),
         ("ponte-wholesale", "FEE", Decimal("10")),
         ("ponte-wholesale", "TAX", Decimal("55")),
     ]
+
+
+def test_a_shortfall_is_explained_by_what_was_committed_and_what_was_used(home):
+    ((line,),) = published(
+        home,
+        """select invoice_line_id from settle.fct_carrier_invoice_lines where line_description = 'Minimum spend'""",
+    )
+    told = tollgate(home, "explain", line, terms=home.parent / "terms")
+    assert told.returncode == 0, told.stdout + told.stderr
+    said = " ".join(told.stdout.split())
+    assert "Committed is usage for 10 EUR from 2026-10-01 to 2026-10-31; it came to 1.4 EUR: 8.6 EUR are due" in said
 
 
 def test_a_fee_that_no_invoice_is_about_is_accrued_and_booked(home):

@@ -96,6 +96,16 @@
 {# First day of the month after that of a date, as a date. #}
 {% macro next_month_of(day) -%} cast(date_trunc('month', {{ day }}) + interval 1 month as date) {%- endmacro %}
 
+{# The same day so many months later; a first of a month stays one. #}
+{% macro add_months(day, months) -%} {{ adapter.dispatch('add_months')(day, months) }} {%- endmacro %}
+{% macro default__add_months(day, months) -%} cast({{ day }} + to_months(cast({{ months }} as integer)) as date) {%- endmacro %}
+{% macro spark__add_months(day, months) -%} add_months({{ day }}, cast({{ months }} as int)) {%- endmacro %}
+
+{# How many months the month of one date lies before that of another. #}
+{% macro months_between(first_day, last_day) -%}
+    ((year({{ last_day }}) - year({{ first_day }})) * 12 + month({{ last_day }}) - month({{ first_day }}))
+{%- endmacro %}
+
 {# Name of a month (2026-10) inside identifiers. #}
 {% macro month_name_of(day) -%} substring(cast({{ day }} as string), 1, 7) {%- endmacro %}
 

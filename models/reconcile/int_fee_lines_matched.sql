@@ -10,7 +10,8 @@ fees as (
         fee_key,
         fee_currency,
         period_start_date,
-        sum(expected_fee_amount) as expected_fee_amount
+        sum(expected_fee_amount) as expected_fee_amount,
+        bool_and(is_commitment) as is_commitment
     from {{ ref('int_fees_expected') }}
     group by carrier_id, fee_key, fee_currency, period_start_date
 
@@ -29,6 +30,7 @@ lines_joined as (
     select
         lines.*,
         fees.expected_fee_amount,
+        fees.is_commitment,
         first_value(lines.invoice_currency) over (
             partition by lines.carrier_id, lines.fee_key, lines.agreement_currency, lines.period_start_date
             order by lines.invoice_date, lines.invoice_number, lines.line_number
@@ -75,7 +77,8 @@ fee_lines_matched as (
                 when line_position = line_count then greatest(expected_fee_amount - used_up_amount, 0)
                 else least(invoiced_amount, greatest(expected_fee_amount - used_up_amount, 0))
             end as {{ exact_amount() }}
-        ) as expected_fee_amount
+        ) as expected_fee_amount,
+        is_commitment
     from lines_ordered
 
 )

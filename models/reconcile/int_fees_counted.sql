@@ -2,7 +2,8 @@
 -- for: months or days of rented numbers, months or days of the agreement itself, or rated events and their
 -- billed quantities. What a fee costs is its quantity times its amount, divided by the quantity that the
 -- amount is for. Of the rows of one fee the closest counts, so that nothing is due twice under one name: one
--- for the network beats one for its country, and that one for all.
+-- for the network beats one for its country, and that one for all. What a commitment falls short of is a fee
+-- too, in the month in which it falls due.
 {% set usage_groups = ref('int_usage_aggregated') %}
 
 with
@@ -18,7 +19,10 @@ fees as (
     from {{ ref('stg_terms__carrier_fees') }} as fees
     inner join {{ ref('int_agreements_resolved') }} as agreements
         on fees.agreement_id = agreements.agreement_id
-    where fees.refusal_reason is null and agreements.party_role = 'carrier'
+    where
+        fees.refusal_reason is null
+        and fees.fee_kind not in ('minimum_amount', 'minimum_quantity')
+        and agreements.party_role = 'carrier'
 
 ),
 
@@ -309,6 +313,7 @@ fees_counted as (
         fee_months.fee_key,
         fee_months.fee_name,
         fee_months.fee_kind,
+        false as is_commitment,
         fee_months.service,
         fee_months.direction,
         case
@@ -335,6 +340,35 @@ fees_counted as (
         on
             fee_months.carrier_fee_id = usage_due.carrier_fee_id
             and fee_months.period_start_date = usage_due.period_start_date
+    union all
+    select
+        carrier_fee_id,
+        agreement_id,
+        carrier_id,
+        fee_key,
+        fee_name,
+        fee_kind,
+        true as is_commitment,
+        service,
+        direction,
+        coalesce(quantity_unit, 'month') as due_unit,
+        cast(
+            case
+                when fee_kind = 'minimum_amount' then 1
+                else greatest(committed_quantity - used_quantity, 0)
+            end as decimal(18, 3)
+        ) as due_quantity,
+        cast(
+            case
+                when fee_kind = 'minimum_quantity' then fee_amount
+                else {{ round_money('greatest(committed_amount - used_amount, 0)', 8, "'half_up'") }}
+            end as decimal(18, 8)
+        ) as fee_amount,
+        fee_per_quantity,
+        fee_currency,
+        is_taxed,
+        period_start_date
+    from {{ ref('int_shortfalls_counted') }}
 
 )
 

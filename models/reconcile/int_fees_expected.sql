@@ -41,6 +41,7 @@ fees_summed as (
                 then min(fees.direction)
         end as direction,
         bool_or(fees.is_taxed) as is_taxed,
+        bool_and(fees.is_commitment) as is_commitment,
         min(fees.fee_per_quantity) as fee_per_quantity,
         min(fees.fee_per_quantity) = max(fees.fee_per_quantity) as has_one_quantity,
         cast(sum({{ multiply_exactly('fees.due_quantity', 'fees.fee_amount') }}) as {{ exact_amount() }})
@@ -119,6 +120,7 @@ fees_expected as (
             ) }}
         end as expected_fee_amount,
         fees_summed.is_taxed,
+        fees_summed.is_commitment,
         fees_invoiced.fee_key is not null as is_invoiced,
         case when fees_invoiced.fee_key is null then first_invoices.invoice_id end as omitted_by_invoice_id,
         fees_summed.period_start_date

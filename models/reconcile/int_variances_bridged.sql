@@ -21,12 +21,15 @@ lines_joined as (
         coalesce(last_steps.billed_quantity, invoice_lines.rated_quantity) as rerated_quantity,
         coalesce(last_steps.least_rate_amount, invoice_lines.rated_rate_amount) as least_rate_amount,
         coalesce(last_steps.most_rate_amount, invoice_lines.rated_rate_amount) as most_rate_amount,
-        coalesce(last_steps.least_per_quantity, invoice_lines.rated_rate_per_quantity) as per_quantity
+        coalesce(last_steps.least_per_quantity, invoice_lines.rated_rate_per_quantity) as per_quantity,
+        coalesce(line_fees.is_commitment, false) as is_commitment
     from {{ ref('int_invoice_lines_matched') }} as invoice_lines
     left join rerated as last_steps
         on
             invoice_lines.invoice_line_id = last_steps.invoice_line_id
             and last_steps.step_number = 8
+    left join {{ ref('int_fee_lines_matched') }} as line_fees
+        on invoice_lines.invoice_line_id = line_fees.invoice_line_id
 
 ),
 
@@ -122,7 +125,11 @@ components as (
     select
         invoice_line_id,
         -- A fee that no agreement knows needs no exchange rate to be one.
-        case when is_convertible or expected_fee_amount is null then 'FEE' else 'FX' end as cause,
+        case
+            when not is_convertible and expected_fee_amount is not null then 'FX'
+            when is_commitment then 'COMMITMENT'
+            else 'FEE'
+        end as cause,
         invoiced_amount - rated_amount as component_variance_amount
     from rate_step_taken
     where line_type = 'fee' and is_invoiced

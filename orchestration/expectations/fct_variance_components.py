@@ -31,7 +31,7 @@ SUITE = gx.ExpectationSuite(
             column="cause",
             value_set=[
                 *("TIMEZONE", "PERIOD", "DUPLICATE", "DIAL_CODE", "MISSING_OURS", "MISSING_THEIRS", "VOLUME"),
-                *("INCREMENT", "ROUNDING", "RATE", "STATUS", "FX", "FEE", "TAX", "RESIDUAL"),
+                *("INCREMENT", "ROUNDING", "RATE", "STATUS", "FX", "FEE", "TAX", "COMMITMENT", "RESIDUAL"),
             ],
             description="every cause is one of the known causes",
             severity="critical",

@@ -13,7 +13,7 @@ fees as (
         period_start_date,
         sum(due_quantity) as due_quantity
     from {{ ref('int_fees_counted') }}
-    where fee_kind != 'per_month'
+    where fee_kind != 'per_month' and not is_commitment
     group by agreement_id, carrier_id, fee_key, due_unit, period_start_date
 
 ),

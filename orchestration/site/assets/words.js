@@ -17,6 +17,7 @@
     STATUS: ["Unanswered calls charged", "bills what the agreement does not charge"],
     FX: ["No exchange rate", "invoices in a currency for which there is no exchange rate"],
     FEE: ["Fee not agreed", "adds a fee that no agreement knows, or another amount of it"],
+    COMMITMENT: ["Shortfall of a commitment", "bills another shortfall of what was committed than our usage leaves"],
     TAX: ["Other tax", "taxes otherwise"],
     RESIDUAL: ["Not explained", "differs, and nothing that was searched explains it"],
   };
