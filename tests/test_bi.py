@@ -308,6 +308,7 @@ def test_the_dashboard_opens_in_a_browser_and_each_chart_has_an_answer(superset,
         drawn.scroll_into_view_if_needed()
         drawn.locator("[data-test='slice-container']").wait_for()
     page.wait_for_load_state("networkidle")
+    page.evaluate("scrollTo(0, 0)")
     picture = tmp_path / "dashboard.png"
     page.screenshot(path=picture, full_page=True)
     print(f"a picture is in {picture}")
