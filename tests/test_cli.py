@@ -69,7 +69,7 @@ def test_a_home_without_a_warehouse_ends_a_command_with_2_and_the_next_step(tmp_
     [
         (["decks", "--carrier"], "nord", ["nordlink"]),
         (["statement", "--partner"], "acme", ["acme-resale"]),
-        (["dispute-pack"], "nordlink:", ["nordlink:NNK-202610:2026-10:INCREMENT"]),
+        (["dispute-pack"], "gulf", ["gulf-connect:GCCT-202610:2026-10:FEE"]),
     ],
 )
 def test_a_shell_completes_carriers_partners_and_disputes(demo, monkeypatch, command, begun, completed):
