@@ -36,7 +36,7 @@ def dbt(folder: Path, command: str, *options: str, manifest: object = None) -> "
     }
     arguments = [str(part) for place in places.items() for part in place]
     try:
-        return dbtRunner(manifest=manifest).invoke(["--quiet", command, *arguments, *options])
+        return dbtRunner(manifest=manifest).invoke(["--quiet", *command.split(), *arguments, *options])
     finally:
         # Else this process keeps the warehouse open until it ends, and nobody else can have it.
         DuckDBConnectionManager.close_all_connections()

@@ -1,7 +1,7 @@
 """The command `tollgate`: what people do by hand. Dagster jobs do the work; this starts them and says what came out.
 
     pipeline.py     simulate, run, publish, ui
-    state.py        status, quarantine, decks, completion
+    state.py        status, quarantine, decks, docs, completion
     questions.py    explain, price, what-if
     outgoing.py     dispute-pack, statement, export, push
     books.py        close-period, verify

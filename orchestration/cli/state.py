@@ -1,4 +1,8 @@
-"""Commands that say how things stand: status, quarantine, decks; and the completion of all commands in a shell."""
+"""Commands that say how things stand: status, quarantine, decks; and those that help: the documents as pages, the
+completion of all commands in a shell.
+"""
+
+from pathlib import Path
 
 import click
 import duckdb
@@ -100,6 +104,26 @@ def quarantine(feed_name: str | None, limit: int, replay: bool, in_json: bool) -
 
 
 @click.command()
+@click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: docs/ in the home]")
+@shared.json_option
+def docs(into: Path | None, in_json: bool) -> None:
+    """Write the documents as pages for a browser, with every table, column and model as dbt describes them."""
+    from orchestration import dbt_run, handbook
+
+    home = settings.home()
+    shared.check_warehouse(home)
+    with shared.alone(home, is_reading=True):
+        try:
+            written = handbook.write(home, into or home.root / "docs")
+        except dbt_run.DbtFailed as error:
+            shared.fail(str(error))
+    if in_json:
+        shared.answer({"pages": written})
+    else:
+        shared.tell(f"{written[0].as_uri()}: {len(written)} pages")
+
+
+@click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
@@ -111,4 +135,4 @@ def completion(context: click.Context, shell: str) -> None:
     click.echo(get_completion_class(shell)(program.command, {}, "tollgate", "_TOLLGATE_COMPLETE").source())
 
 
-COMMANDS = [status, quarantine, decks, completion]
+COMMANDS = [status, quarantine, decks, docs, completion]
