@@ -483,6 +483,36 @@ def _export(write: "Callable[[duckdb.DuckDBPyConnection, Path], Written]", into:
             _stop(str(reason))
 
 
+@main.command()
+@click.option("--to", "server", required=True, metavar="URL", help="postgresql://user@host/database")
+@click.option("--schema", default="settle", show_default=True, help="The schema there.")
+def push(server: str, schema: str) -> None:
+    """Bring the published marts into a schema of PostgreSQL, with their comments and keys.
+
+    In one transaction: a reader there sees this publication or the one before it. What is there already is not pushed
+    again. Leave the password to PGPASSWORD or ~/.pgpass: a command line can be read by others.
+    """
+    try:
+        from orchestration import push as pushing
+    except ImportError as missing:
+        _stop(f"the driver of PostgreSQL is missing ({missing}): uv sync --locked --extra postgresql")
+
+    home = settings.home()
+    try:
+        pushed = pushing.push(home.published, server, schema)
+    except pushing.PushError as reason:
+        _fail(str(reason))
+    for name, rows in pushed.rows.items():
+        console.print(f"  {name}: {rows:,} rows", highlight=False)
+    for name in pushed.dropped:
+        console.print(f"  {name}: dropped, it is not published any more", highlight=False)
+    what = f"the publication of {pushed.published_at}"
+    if pushed.rows or pushed.dropped:
+        console.print(f"{what} is in the schema {schema}", highlight=False, soft_wrap=True)
+    else:
+        console.print(f"{what} was in the schema {schema} already", highlight=False, soft_wrap=True)
+
+
 @main.command("close-period")
 @click.argument("month", callback=_month)
 @click.option("--soft-until", type=click.DateTime(["%Y-%m-%d"]), help="Close it softly, with grace until this day.")

@@ -198,6 +198,14 @@ def test_a_fee_that_no_invoice_is_about_is_accrued_and_booked(home):
     ]
     assert published(
         home,
+        """select carrier_id, line_type, coalesce(fee_name, destination_name), event_count, expected_amount
+        from settle.fct_expected_invoice_lines where period_start_date = date '2026-10-01' order by line_type""",
+    ) == [
+        ("textwave", "fee", "Short code", 0, Decimal("500")),
+        ("textwave", "usage", "Germany", 1, Decimal("0.08")),
+    ]
+    assert published(
+        home,
         """select sum(debit_amount) from settle.fct_settlement_ledger
         where entry_type = 'carrier_accrual' and party_id = 'textwave' and origin_period_date = date '2026-10-01'""",
     ) == [(Decimal("500.08"),)]

@@ -119,6 +119,8 @@ def test_every_file_of_a_pack_is_in_its_manifest_and_made_again_it_is_the_same(d
     manifest = json.loads((dispute_pack / "manifest.json").read_text())
     files = {str(file.relative_to(dispute_pack)) for file in dispute_pack.rglob("*") if file.is_file()}
     assert manifest["files"].keys() == files - {"manifest.json"}
+    published = json.loads((Home(demo[0]).published / "manifest.json").read_text())
+    assert manifest["ledger_seal"] == published["ledger_seal"] and manifest["ledger_seal"]
     for name, facts in manifest["files"].items():
         assert hashlib.sha256((dispute_pack / name).read_bytes()).hexdigest() == facts["sha256"]
     home = Home(demo[0])

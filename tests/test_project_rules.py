@@ -226,6 +226,19 @@ def test_every_model_has_a_tested_key(dbt_project, tests, models):
     )
 
 
+def test_a_mart_begins_with_its_key(marts, tests):
+    keys = {
+        (test["attached_node"], test["test_metadata"]["kwargs"]["column_name"])
+        for test in tests.values()
+        if (test.get("test_metadata") or {}).get("name") == "identifies_a_row"
+    }
+    check(
+        (name for name, mart in marts.items() if (mart["unique_id"], next(iter(mart["columns"]))) not in keys),
+        "A reader looks for the key in the first column, and a push makes it the primary key. Move it there, and test "
+        "it with identifies_a_row:",
+    )
+
+
 def test_views_whose_rows_are_passed_on_lead_to_a_table_that_is_compared_with_the_first(models, parents, laws):
     check(
         (

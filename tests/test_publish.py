@@ -13,6 +13,7 @@ from textwrap import dedent
 import dagster as dg
 import duckdb
 import pytest
+from conftest import check
 
 from orchestration import gate, ledger
 from orchestration import publish as publishing
@@ -209,6 +210,19 @@ def test_the_published_file_holds_the_marts_with_their_comments_and_nothing_else
     # Written for the DuckDB inside BI tools: storage version 64 is what 1.x reads.
     header = (home / "published" / "settlement.duckdb").read_bytes()[:20]
     assert header[8:12] == b"DUCK" and int.from_bytes(header[12:20], "little") < 68
+
+
+def test_every_published_table_and_column_says_what_it_is(demo):
+    with duckdb.connect(str(demo[0] / "published" / "settlement.duckdb"), read_only=True) as connection:
+        tables = connection.execute("select table_name, comment from duckdb_tables()").fetchall()
+        columns = connection.execute(
+            "select table_name || '.' || column_name, comment from duckdb_columns() where schema_name = 'settle'"
+        ).fetchall()
+    assert len(tables) > 20
+    check(
+        (name for name, comment in tables + columns if not comment),
+        "A reader without our pages has nothing but the comments, which dbt writes from models/settle/_settle.yml:",
+    )
 
 
 def test_the_same_content_gives_the_same_parquet_files(home: Path) -> None:

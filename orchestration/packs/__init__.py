@@ -203,6 +203,7 @@ def _write_manifest(
         "pack": pack.kind,
         "subject": pack.subject,
         "published_at": published["published_at"],
+        "ledger_seal": published["ledger_seal"],
         "totals": {row["id"]: f"{plain(row['recomputed_amount'])} {row['currency']}" for row in totals},
         "tables": {table.name: {"rows": rows[table.name], "holds": table.meaning} for table in pack.tables},
         "files": files,
