@@ -2,12 +2,16 @@
 
 import random
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from orchestration import explain
+from orchestration.dbt_run import dbt
+from simulation import mistakes
 from simulation.evaluate import Score, judge, run_models
 from simulation.mistakes import GRAINS, KINDS, NOT_OF_GRAIN, Carrier, write_carriers
 from simulation.terms import Month
@@ -24,9 +28,65 @@ def carriers() -> list[tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def month(tmp_path_factory, carriers) -> tuple[list[Carrier], Path]:
+    """The carriers, and the warehouse. Beside them two bill what no other does: see `also_messages`, `also_francs`."""
     folder = tmp_path_factory.mktemp("grains")
-    written = write_carriers(folder, carriers, 1, 300, MONTH)
+    *written, of_two_services, of_two_currencies = write_carriers(
+        folder, [*carriers, ("by_total",), ("by_code",)], 1, 300, MONTH
+    )
+    also_messages(folder, of_two_services)
+    also_francs(folder, of_two_currencies)
     return written, run_models(folder, "+path:models/settle")
+
+
+TWO_SERVICES, TWO_CURRENCIES = (f"carrier-{len(GRAINS) * (1 + len(MISTAKES)) + more:03}" for more in (0, 1))
+
+
+def also_messages(folder: Path, carrier: Carrier) -> None:
+    """The total of its invoice is one of calls and messages, and a unit too high."""
+    terms = folder / "terms" / "rating_terms.csv"
+    agreed = f"{carrier.carrier_id}-terms,sms,outbound,segment,1,1,residual,delivered,,,,,,"
+    terms.write_text(f"{terms.read_text()}{agreed}\n")
+    landing = folder / "landing"
+    messages = [
+        (
+            f"{carrier.carrier_id}-sms-{number}", "sms", "outbound", "somebody", carrier.carrier_id, "12025550143",
+            f"+49151000000{number}", f"2026-10-0{number}T10:00:00Z", "delivered", 1, "segment",
+            f"2026-10-0{number}T10:00:05Z",
+        )
+        for number in range(1, 6)
+    ]  # fmt: skip
+    mistakes._write_rows(landing / "usage/native/messages.csv", mistakes.USAGE_COLUMNS, messages)
+    price = (
+        carrier.carrier_id, "sms", "outbound", "sms", "full", "2026-09-01T09:00:00Z", "2026-10-01", "49", "Germany", "",
+        "2", carrier.currency, 1, "segment", "",
+    )  # fmt: skip
+    mistakes._write_rows(landing / f"rate_decks/native/{carrier.carrier_id}_sms.csv", mistakes.DECK_COLUMNS, [price])
+    for line in carrier.lines:
+        if line.line_type == "usage":
+            line.amount += 5 * 2 + carrier.unit()
+    rows = list(mistakes._invoice_rows(carrier, 1, 1))
+    mistakes._write_rows(
+        landing / f"carrier_invoices/native/{carrier.carrier_id}_1_1.csv", mistakes.INVOICE_COLUMNS, rows
+    )
+
+
+def also_francs(folder: Path, carrier: Carrier) -> None:
+    """A second invoice, in francs of which two are one of its own unit, bills the second codes of mobile networks."""
+    rates = {"EUR": 1, carrier.currency: 1 if carrier.currency == "EUR" else 3}
+    days = [(date(2026, 10, 30), "EUR", "CHF", 2 * rates[carrier.currency], "test")]
+    days += [(date(2026, 10, 30), "EUR", currency, rate, "test") for currency, rate in rates.items() if rate != 1]
+    columns = ("rate_date", "base_currency", "quote_currency", "rate", "source")
+    mistakes._write_rows(folder / "landing/fx_rates/native/rates.csv", columns, days)
+    invoices = folder / "landing/carrier_invoices/native"
+    for line in carrier.lines:
+        if line.place[0].endswith("16") and line.number is not None:
+            line.invoice, line.amount, line.rate = 2, 2 * line.amount, 2 * line.rate
+    own_currency = carrier.currency
+    for invoice, currency in ((1, own_currency), (2, "CHF")):
+        carrier.currency = currency
+        rows = list(mistakes._invoice_rows(carrier, invoice, 1))
+        mistakes._write_rows(invoices / f"{carrier.carrier_id}_{invoice}_1.csv", mistakes.INVOICE_COLUMNS, rows)
+    carrier.currency = own_currency
 
 
 def rows(month: tuple[list[Carrier], Path], query: str, **values: object) -> list[tuple]:
@@ -119,3 +179,58 @@ def test_the_truth_of_a_line_adds_up_to_its_variance_at_every_grain(grain, kind)
 def test_mistakes_that_a_grain_cannot_make_are_known_mistakes():
     assert set(NOT_OF_GRAIN) <= set(GRAINS)
     assert set().union(*NOT_OF_GRAIN.values()) <= set(KINDS)
+
+
+def test_a_total_of_several_services_is_compared_and_said_not_to_be_searched(month):
+    [(line_id, grain, cause, amount)] = rows(
+        month,
+        """select invoice_line_id, matched_grain, cause, component_variance_amount
+        from settle.fct_carrier_invoice_lines join settle.fct_variance_components using (invoice_line_id)
+        where fct_carrier_invoice_lines.carrier_id = $carrier and line_type = 'usage'""",
+        carrier=TWO_SERVICES,
+    )
+    assert (grain, cause) == ("total", "RESIDUAL")
+    assert amount.normalize() in (1, Decimal("0.01"), Decimal("0.001"))
+    told = explain.explain(month[1], line_id)
+    assert told.defects == []
+    said = "\n".join(sentence for step in told.steps for sentence in step.sentences)
+    assert "It states no more than its amount." in said
+    assert "One amount for several services tells of no one policy" in said
+
+
+def test_codes_of_one_destination_and_day_on_invoices_in_two_currencies_keep_a_cost_in_each(month):
+    variances = rows(
+        month,
+        """select invoice_currency = 'CHF', count(*), sum(abs(variance_amount))
+        from settle.fct_carrier_invoice_lines where carrier_id = $carrier and line_type = 'usage' group by all""",
+        carrier=TWO_CURRENCIES,
+    )
+    assert {in_francs: variance for in_francs, _, variance in variances} == {True: 0, False: 0}
+    [(divided, currencies)] = rows(
+        month,
+        """select count(distinct (rating_group_id, carrier_local_date)), count(distinct corrected_cost_currency)
+        from reconcile.int_costs_corrected join attribute.int_ratings_grouped using (rating_group_id)
+        where carrier_id = $carrier and is_divided""",
+        carrier=TWO_CURRENCIES,
+    )
+    assert divided > 0 and currencies == 2
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+def test_a_line_of_any_grain_can_be_explained(month, grain):
+    chosen = [carrier.carrier_id for carrier in month[0] if carrier.grain == grain]
+    lines = rows(
+        month,
+        """select min_by(invoice_line_id, md5(invoice_line_id)) from settle.fct_carrier_invoice_lines
+        where list_contains($carriers, carrier_id) and line_type = 'usage'
+        group by destination_source, is_repeated, variance_amount = 0""",
+        carriers=chosen,
+    )
+    for (line_id,) in lines:
+        assert explain.explain(month[1], line_id).defects == [], line_id
+
+
+def test_the_laws_of_conservation_hold_at_every_grain_and_currency(month, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOLLGATE_WAREHOUSE", str(month[1]))
+    laws = dbt(tmp_path, "test", "--select", "path:tests/reconcile", "path:tests/settle")
+    assert laws.success, [result.node.name for result in laws.result.results if result.status != "pass"]
