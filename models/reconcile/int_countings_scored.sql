@@ -364,7 +364,13 @@ countings_scored as (
         and {{ is_explanation(
             'winners.gained_line_count', 'winners.lost_line_count', 'winners.deviating_line_count',
             'winners.scope_line_count'
-        ) }} as is_adopted
+        ) }}
+        -- Where all usage is one line, some days have its number of events by chance.
+        and (
+            winners.scope_line_count > 1
+            or winners.exact_line_count > 0
+            or winners.exact_amount_line_count > 0
+        ) as is_adopted
     from candidates_ranked as winners
     left join candidates_ranked as runners_up
         on
