@@ -164,6 +164,8 @@ charges_found as (
             when partner_agreement_id is null then 'no_agreement'
             when is_plan_refused then 'plan_refused'
             when plan_id is null then 'no_plan'
+            -- Its quantity or its clock is known to be wrong, for the partner as for the carrier.
+            when unrated_reason in ('duration_above_a_day', 'started_after_receipt') then unrated_reason
             when plan_unit != quantity_unit and not (plan_unit = 'message' and quantity_unit = 'segment')
                 then 'quantity_unit_differs'
             {% if marks %}

@@ -13,6 +13,8 @@
         {%- endif %}
         when started_at is null then 'started_at_unreadable'
         when received_at is null then 'received_at_unreadable'
+        -- Months are over as soon as something was received after their end, so one such clock would end them all.
+        when received_at > loaded_at + interval 1 year then 'received_in_the_future'
         when quantity is null or quantity < 0 or quantity >= 1000000000000 then 'quantity_unreadable'
         when not ({{ is_counted_unit("coalesce(quantity_unit, '')") }}) then 'quantity_unit_unknown'
         when event_status is null or event_status not in (

@@ -1,11 +1,11 @@
 """What was found in carriers' decks, in words: the rows of `rate.int_deck_findings_raised` as a person reads them.
 
 Belongs here: reading findings, a sentence for each reason, their table. Does not belong here: what a finding is, which
-the models of `models/rate` say; who asks for them (`cli.py`, `what_if/`).
+the models of `models/rate` say; who asks for them (`cli/`, `what_if/`).
 """
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -189,6 +189,17 @@ def count(
         {"carrier": carrier, "files": files},
     ).fetchall()
     return Counter({(severity, finding): number for severity, finding, number in rows})
+
+
+def facts(found: list[Finding], counts: Counter[tuple[str, str]]) -> dict[str, list[dict]]:
+    """What `show` says, for a program."""
+    return {
+        "findings": [asdict(one) | {"sentence": one.sentence} for one in found],
+        "finding_counts": [
+            {"severity": severity, "finding": finding, "count": number}
+            for (severity, finding), number in counts.items()
+        ],
+    }
 
 
 def show(console: Console, found: list[Finding], counts: Counter[tuple[str, str]]) -> None:

@@ -3,9 +3,12 @@
 Belongs here: how a figure is written. Does not belong here: where it comes from.
 """
 
-from datetime import datetime
+import json
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 UNITS = {
@@ -32,6 +35,25 @@ def value(value: Any) -> str:
 
 def instant(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S}" + (f"{instant:.%f}".rstrip("0") if instant.microsecond else "")
+
+
+def as_json(facts: Any) -> str:
+    """Facts for a program: amounts and quantities as text, for a float would not keep them; instants in UTC."""
+
+    def plainly(value: Any) -> Any:
+        if isinstance(value, Decimal | Fraction):
+            return plain(value)
+        if isinstance(value, datetime):
+            return f"{value.isoformat()}Z"
+        if isinstance(value, date):
+            return value.isoformat()
+        if is_dataclass(value):
+            return asdict(value)
+        if isinstance(value, Path):
+            return str(value)
+        raise TypeError(f"{type(value).__name__} has no form in JSON: {value!r}")
+
+    return json.dumps(facts, default=plainly, indent=2, ensure_ascii=False)
 
 
 def unit(unit: str, quantity: Decimal | int = 0) -> str:

@@ -33,8 +33,10 @@ def quote_name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def fetch_rows(connection: duckdb.DuckDBPyConnection, query: str, **values: Any) -> list[dict[str, Any]]:
-    """What a query gives, each row by the names of its columns."""
-    found = connection.execute(query, values or None)
+def fetch_rows(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None, **values: Any
+) -> list[dict[str, Any]]:
+    """What a query gives, each row by the names of its columns. Values are for `?` in their order, or by name."""
+    found = connection.execute(query, parameters or values or None)
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -17,13 +17,14 @@ from rich.table import Table
 
 from orchestration import settings
 from orchestration.landing import unclaimed
+from orchestration.sql import fetch_rows
 
 # A settled month is one for which an invoice has come; the edges of the month before and after are told in one line.
 SETTLED = "period_start_date in (select period_start_date from settle.fct_carrier_settlements)"
 CARRIERS = f"""
-    select carrier_id, strftime(period_start_date, '%Y-%m'), settlement_currency, invoiced_amount, rated_amount,
-        variance_amount, disputed_amount, withheld_amount, credited_amount, payable_amount,
-        strftime(due_date, '%Y-%m-%d')
+    select carrier_id, strftime(period_start_date, '%Y-%m') as month, settlement_currency, invoiced_amount,
+        rated_amount, variance_amount, disputed_amount, withheld_amount, credited_amount, payable_amount,
+        strftime(due_date, '%Y-%m-%d') as due_date
     from settle.fct_carrier_settlements where {SETTLED} order by period_start_date, carrier_id
 """
 CAUSES = """
@@ -32,7 +33,7 @@ CAUSES = """
     order by carrier_id, abs(sum(component_variance_amount)) desc
 """
 ACCRUALS = f"""
-    select carrier_id, strftime(period_start_date, '%Y-%m'), accrual_currency, sum(accrued_amount) as amount
+    select carrier_id, strftime(period_start_date, '%Y-%m') as month, accrual_currency, sum(accrued_amount) as amount
     from settle.fct_accruals where {SETTLED} group by carrier_id, period_start_date, accrual_currency
     having sum(accrued_amount) != 0 order by period_start_date, carrier_id
 """
@@ -47,12 +48,12 @@ CALLS = """
     order by carrier_id, service, calls desc
 """
 PARTNERS = f"""
-    select partner_id, strftime(period_start_date, '%Y-%m'), statement_currency, charge_amount, tax_amount,
+    select partner_id, strftime(period_start_date, '%Y-%m') as month, statement_currency, charge_amount, tax_amount,
         revenue_share_amount, receivable_amount, payable_amount
     from settle.fct_partner_statements where {SETTLED} order by period_start_date, partner_id, statement_currency
 """
 OPEN_MONTHS = f"""
-    select strftime(period_start_date, '%Y-%m') as month, sum(accruals), sum(statements)
+    select strftime(period_start_date, '%Y-%m') as month, sum(accruals) as accruals, sum(statements) as statements
     from (
         select period_start_date, 1 as accruals, 0 as statements from settle.fct_accruals
         union all
@@ -67,11 +68,13 @@ UNRATED = """
     group by unrated_reason, carrier_id, at_risk_currency order by at_risk desc nulls last, events desc
 """
 UNCHARGED = """
-    select uncharged_reason, coalesce(partner_id, 'no partner'), service, sum(uncharged_event_count) as events
+    select uncharged_reason, coalesce(partner_id, 'no partner') as partner, service,
+        sum(uncharged_event_count) as events
     from settle.fct_usage_daily where uncharged_event_count > 0 group by all order by events desc
 """
 EVENTS = """
-    select sum(event_count), sum(rated_event_count), sum(not_charged_event_count), sum(unrated_event_count)
+    select sum(event_count) as event_count, sum(rated_event_count) as rated_event_count,
+        sum(not_charged_event_count) as not_charged_event_count, sum(unrated_event_count) as unrated_event_count
     from settle.fct_usage_daily
 """
 MINOR_UNITS = "select currency_code, minor_unit_decimals from reference.currencies"
@@ -84,12 +87,12 @@ FILES = """
     from ingest.files group by kind, feed order by kind, feed
 """
 NEW_COLUMNS = """
-    select kind || '/' || feed || '/' || min(file_name), new_columns from ingest.files
+    select kind || '/' || feed || '/' || min(file_name) as file, new_columns from ingest.files
     where new_columns is not null group by kind, feed, new_columns order by 1
 """
 FAILED_FILES = """
     -- The message begins with the name of the file, or of what is wrong in it.
-    select kind || '/' || feed || '/' || message from ingest.files
+    select kind || '/' || feed || '/' || message as message from ingest.files
     where outcome = 'failed' order by concat_ws('/', kind, feed, file_name, part_name)
 """
 QUARANTINED = """
@@ -99,8 +102,8 @@ QUARANTINED = """
             min(file_name || ' line ' || coalesce(line_number, record_number)) as first_one
         from ingest.quarantine group by all
     )
-    select feed, reason_code, sum(rows), min(first_one),
-        string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency)
+    select feed, reason_code, sum(rows) as rows, min(first_one) as first_one,
+        string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency) as at_risk
     from by_money group by all order by 1, 2
 """
 REFUSED = """
@@ -110,26 +113,29 @@ REFUSED = """
             min(concat_ws('/', files.file_name, files.part_name) || ' record ' || refused.record_number) as first_one
         from stage.int_rows_refused as refused left join ingest.files as files using (file_id) group by all
     )
-    select feed, refusal_reason, sum(rows), min(first_one),
-        string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency)
+    select feed, refusal_reason, sum(rows) as rows, min(first_one) as first_one,
+        string_agg(at_risk_currency || ' ' || amount, ', ' order by at_risk_currency) as at_risk
     from by_money group by all order by 1, 2
 """
 UNFOOTED = """
-    select carrier_id, invoice_number, invoice_currency, sum(invoiced_amount), max(invoice_total_amount)
+    select carrier_id, invoice_number, invoice_currency, sum(invoiced_amount) as lines_amount,
+        max(invoice_total_amount) as stated_amount
     from reconcile.int_invoice_lines_versioned group by carrier_id, invoice_number, invoice_currency
     having sum(invoiced_amount) is distinct from max(invoice_total_amount) order by 1, 2
 """
 QUARANTINED_ROWS = """
-    select kind || '/' || feed, file_name, coalesce(line_number, record_number), reason_code, coalesce(column_name, ''),
-        message, at_risk_amount, at_risk_currency, raw_text
+    select kind || '/' || feed as feed, file_name, coalesce(line_number, record_number) as line_number, reason_code,
+        coalesce(column_name, '') as column_name, message, at_risk_amount, at_risk_currency, raw_text
     from ingest.quarantine where kind || '__' || feed in (select unnest(?)) order by loaded_at desc, 1, 2, 3
 """
 RESTATED = """
-    select count(*), coalesce(sum(record_count - 1), 0), count(*) filter (where is_restated)
+    select count(*) as event_count, coalesce(sum(record_count - 1), 0) as copy_count,
+        count(*) filter (where is_restated) as restated_count
     from stage.int_events_repeated
 """
 DECK_FINDINGS = """
-    select count(*) filter (where severity = 'error'), count(*) filter (where severity = 'warning')
+    select count(*) filter (where severity = 'error') as error_count,
+        count(*) filter (where severity = 'warning') as warning_count
     from rate.int_deck_findings_raised
 """
 REFUSED_TERMS = "select terms_table, term_id, refusal_reason from stage.int_terms_refused order by 1, 2, 3"
@@ -153,7 +159,85 @@ class News:
         )
 
 
-def print_settlement(home: settings.Home, console: Console, news: "News") -> None:
+def settlement(home: settings.Home, news: News) -> dict[str, Any]:
+    """What print_settlement says, for a program."""
+    with duckdb.connect(str(home.published / "settlement.duckdb"), read_only=True) as published:
+        facts = {
+            name: fetch_rows(published, query)
+            for name, query in {
+                "carriers": CARRIERS,
+                "accruals": ACCRUALS,
+                "causes": CAUSES,
+                "policies": POLICIES,
+                "calls": CALLS,
+                "partners": PARTNERS,
+                "open_months": OPEN_MONTHS,
+                "events": EVENTS,
+                "unrated": UNRATED,
+                "uncharged": UNCHARGED,
+            }.items()
+        }
+    return facts | {
+        "repeated_events": _facts(home, RESTATED),
+        "held_back": _held_back(home),
+        "news": vars(news),
+        "publication": _publication(home),
+    }
+
+
+def failure(home: settings.Home, is_published: bool) -> dict[str, Any]:
+    """What print_failure says, for a program."""
+    gate = home.reports / "gate.json"
+    return {
+        "is_published": is_published,
+        "gate": json.loads(gate.read_text()) if gate.exists() else None,
+        "log": home.reports / "dbt.log",
+        "held_back": _held_back(home),
+        "publication": _publication(home),
+    }
+
+
+def status(home: settings.Home) -> dict[str, Any]:
+    """What print_status says, for a program."""
+    return {"files": _facts(home, FILES), "held_back": _held_back(home), "publication": _publication(home)}
+
+
+def quarantine(home: settings.Home, feeds: list[str], limit: int) -> dict[str, Any]:
+    """What print_quarantine says, for a program."""
+    rows = _facts(home, QUARANTINED_ROWS, [feeds])
+    return {"row_count": len(rows), "rows": rows[:limit]}
+
+
+def _held_back(home: settings.Home) -> dict[str, Any]:
+    queries = {
+        "failed_files": FAILED_FILES,
+        "quarantined": QUARANTINED,
+        "refused": REFUSED,
+        "unfooted_invoices": UNFOOTED,
+        "new_columns": NEW_COLUMNS,
+        "refused_terms": REFUSED_TERMS,
+        "deck_findings": DECK_FINDINGS,
+    }
+    left_alone = unclaimed(home.landing) if home.landing.is_dir() else []
+    return {name: _facts(home, query) for name, query in queries.items()} | {
+        "left_alone": [path.relative_to(home.landing) for path in left_alone]
+    }
+
+
+def _publication(home: settings.Home) -> dict[str, Any] | None:
+    manifest = home.published / "manifest.json"
+    if not manifest.exists():
+        return None
+    told = json.loads(manifest.read_text())
+    return {
+        "published_at": told["published_at"],
+        "ledger_seal": told["ledger_seal"],
+        "rows": {name: table["rows"] for name, table in told["tables"].items()},
+        "file": home.published / "settlement.duckdb",
+    }
+
+
+def print_settlement(home: settings.Home, console: Console, news: News) -> None:
     """The settlement of everything published, per carrier and partner, what is held back, and what the run changed."""
     decimals = minor_units(home)
     with duckdb.connect(str(home.published / "settlement.duckdb"), read_only=True) as published:
@@ -348,11 +432,16 @@ def _plain(amounts: str) -> str:
 
 def _rows(home: settings.Home, query: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     """Rows of the warehouse; none where the table was never built, because a run stopped before it."""
+    return [tuple(row.values()) for row in _facts(home, query, parameters)]
+
+
+def _facts(home: settings.Home, query: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+    """The same rows by the names of their columns."""
     if not home.warehouse.exists():
         return []
     try:
         with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
-            return warehouse.execute(query, parameters).fetchall()
+            return fetch_rows(warehouse, query, parameters)
     except duckdb.CatalogException:
         return []
 

@@ -6,6 +6,7 @@ Belongs here: fixtures that are dear and that nobody changes, and `check`. Does 
 import fcntl
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -33,7 +34,7 @@ REAL_FILES = PROJECT.parent / "shared" / "data"
 
 needs_real_files = pytest.mark.skipif(not REAL_FILES.is_dir(), reason=f"the vendors' files are not in {REAL_FILES}")
 
-
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEMO_EVENTS = 12_000
 PAIRS = [
     ("increments", "clock"), ("increments", "rounding"), ("increments", "old_deck"), ("clock", "rounding"),
@@ -218,6 +219,18 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Mistaken:
         return home
 
     return Mistaken(carriers, made_once(tmp_path_factory, "mistaken", make))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync installs it")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed, none of {', '.join(BROWSERS)}")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 def check(offenders: Iterable[str], rule: str) -> None:

@@ -184,7 +184,7 @@ def test_a_source_is_staged_under_its_own_name(parents):
 
 def test_folders_name_what_they_hold():
     nameless = {"tmp", "temp", "legacy", "old", "utils", "util", "misc", "common", "helpers", "lib", "archive", "draft"}
-    roots = ("models", "macros", "seeds", "tests", "orchestration", "simulation", "docs", "benchmarks")
+    roots = ("models", "macros", "seeds", "tests", "orchestration", "simulation", "docs", "benchmarks", "bi")
     check(
         (
             str(folder.relative_to(PROJECT))

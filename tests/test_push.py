@@ -10,14 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 from conftest import tollgate
 from test_publish import build_home, change, publish_home, write_marts
 
-psycopg = pytest.importorskip("psycopg", reason="the driver of PostgreSQL is missing: uv sync installs it")
-
-from orchestration import push as pushing  # noqa: E402
-from orchestration.push import PushError, push  # noqa: E402
+from orchestration import push as pushing
+from orchestration.push import PushError, push
 
 NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 """PostgreSQL refuses to run as root."""
@@ -55,7 +54,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def reader(server: str) -> Iterator["psycopg.Connection"]:
+def reader(server: str) -> Iterator[psycopg.Connection]:
     """Somebody else at the server, in a database that has no schema of ours yet."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("drop schema if exists settle cascade")
@@ -69,7 +68,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def markers(reader: "psycopg.Connection") -> set[int]:
+def markers(reader: psycopg.Connection) -> set[int]:
     """Of the marts that `write_marts` writes: more than one is a mixture of publications, none an empty table."""
     rows = reader.execute("select marker from settle.fct_disputes union all select marker from settle.dim_carriers")
     return {marker for (marker,) in rows.fetchall()}

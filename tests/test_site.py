@@ -35,7 +35,6 @@ PAGES = {
     "routes.html": {},
     "health.html": {},
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +47,6 @@ def published(demo) -> Path:
 def marts(published) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(published / "settlement.duckdb"), read_only=True) as connection:
         yield connection
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync installs it")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is installed, none of {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 class Reader:

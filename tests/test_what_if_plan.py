@@ -19,6 +19,7 @@ from rich.console import Console
 from test_what_if import USAGE_HEADER, settle, write
 
 from orchestration import cli
+from orchestration.cli import shared
 from orchestration.settings import PROJECT_DIR, Home
 from orchestration.what_if import plan, plan_report
 from orchestration.what_if.scratch import CannotAnswer
@@ -130,7 +131,7 @@ def test_the_command_asks_for_one_of_deck_and_plan_and_shows_the_months(home, an
     assert neither.exit_code == 2 and "Say --deck FILE or --plan FILE" in neither.output
     monkeypatch.setattr(plan, "ask", lambda *_, **__: answered[0])
     said = io.StringIO()
-    monkeypatch.setattr(cli, "console", Console(file=said, width=120))
+    monkeypatch.setattr(shared, "console", lambda: Console(file=said, width=120))
     shown = CliRunner().invoke(cli.main, ["what-if", "--plan", str(tmp_path / "plan.yml")])
     assert shown.exit_code == 0, shown.output
     assert "Above 1050 the price falls from 283.50 to 189.00 USD, 94.50 less: a volume cliff." in said.getvalue()

@@ -21,6 +21,8 @@ known_months as (
 
     select distinct {{ month_of('partner_local_date') }} as period_start_date
     from {{ ref('int_usage_aggregated') }}
+    -- A clock that is wrong says of no month that it has come.
+    where unrated_reason is distinct from 'started_after_receipt'
 
 ),
 

@@ -31,7 +31,7 @@ allocations as (
     union all
     select
         allocation_type,
-        billing_period_id || ':' || service || ':' || allocation_type
+        billing_period_id || ':' || service || ':' || charge_currency || ':' || allocation_type
         || case
             when origin_agreement_id = partner_agreement_id and origin_period_date = period_start_date then ''
             else ':refunds of ' || origin_agreement_id || ':' || {{ month_name_of('origin_period_date') }}
@@ -60,7 +60,7 @@ allocations as (
     union all
     select
         case when allocated_amount < 0 then 'recoupment' else 'guarantee' end as allocation_type,
-        billing_period_id || ':' || service || ':guarantee' as transaction_group_id,
+        billing_period_id || ':' || service || ':' || charge_currency || ':guarantee' as transaction_group_id,
         billing_period_id,
         rule_id,
         seller_partner_id,

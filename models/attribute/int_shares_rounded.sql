@@ -16,7 +16,7 @@ transaction_groups as (
     select
         *,
         origin_agreement_id || ':' || {{ month_name_of('origin_period_date') }} || ':' || service
-        || ':' || participants as origin_key
+        || ':' || charge_currency || ':' || participants as origin_key
     from {{ ref('int_transactions_grouped') }}
 
 ),

@@ -17,10 +17,14 @@ charges as (
         partner_agreement_id,
         period_start_date,
         charge_currency as statement_currency,
+        rounding_mode,
+        line_rounding_decimals,
         sum(event_count) as event_count,
         cast(sum(charge_amount) as {{ exact_amount() }}) as charge_amount
     from {{ ref('int_charges_priced') }}
-    group by partner_id, partner_agreement_id, period_start_date, charge_currency
+    group by
+        partner_id, partner_agreement_id, period_start_date, charge_currency, rounding_mode,
+        line_rounding_decimals
 
 ),
 
@@ -35,7 +39,7 @@ charges_taxed as (
         cast(sum(
             {{ round_money(
                 multiply_exactly('charges.charge_amount', 'agreements.tax_ratio'),
-                'agreements.line_rounding_decimals', 'agreements.rounding_mode'
+                'charges.line_rounding_decimals', 'charges.rounding_mode'
             ) }}
         ) as {{ exact_amount() }}) as tax_amount
     from charges

@@ -1,5 +1,5 @@
--- One row per transaction group, the charges of a seller's service and month with the same participants: what
--- is shared of them. Refunds stand in the group of what they refund; where that is of another month or
+-- One row per transaction group, the charges of a seller's service, month and currency with the same
+-- participants: what is shared of them. Refunds stand in the group of what they refund; where that is of another month or
 -- agreement, the refunds of each month are a group of their own, which leads to it. The charge of each plan
 -- is laid on the groups by their usage, or by their own money where the plan prices single amounts, and what
 -- the service comes to in the month is rounded once: the groups add up to it at the minor unit.
@@ -109,7 +109,7 @@ usage_of_groups as (
         charges.rounding_mode,
         charges.line_rounding_decimals,
         charges.charge_amount,
-        charges.billing_period_id || ':' || usage_of_plans.service
+        charges.billing_period_id || ':' || usage_of_plans.service || ':' || charges.charge_currency
         || case when usage_of_plans.participants = '' then '' else ':' || usage_of_plans.participants end
         || case
             when
@@ -237,8 +237,9 @@ services_summed as (
 
     select
         *,
-        cast(sum(exact_amount) over (partition by billing_period_id, service) as {{ exact_amount() }})
-            as service_amount
+        cast(
+            sum(exact_amount) over (partition by billing_period_id, service, charge_currency) as {{ exact_amount() }}
+        ) as service_amount
     from parts
 
 ),
@@ -256,7 +257,8 @@ parts_rounded as (
 
     {{ round_parts(
         source='services_rounded', part='exact_amount', total='rounded_amount',
-        group_by='billing_period_id, service', tie_break='transaction_group_id, is_refund', decimals='line_rounding_decimals', into='gross_amount'
+        group_by='billing_period_id, service, charge_currency', tie_break='transaction_group_id, is_refund',
+        decimals='line_rounding_decimals', into='gross_amount'
     ) }}
 
 ),

@@ -28,10 +28,18 @@ booked as (
 
     select
         charge_line_id,
+        charge_currency,
         sum(difference_quantity) as booked_quantity,
         sum(difference_amount) as booked_amount
     from {{ ref('stg_ledger__charges') }}
-    group by charge_line_id
+    group by charge_line_id, charge_currency
+
+),
+
+agreements as (
+
+    select * from {{ ref('stg_terms__agreements') }}
+    where refusal_reason is null
 
 ),
 
@@ -174,8 +182,13 @@ usage_accumulated as (
             usage_summed_up.plan_id = plan_periods.plan_id
             and usage_summed_up.partner_agreement_id = plan_periods.partner_agreement_id
             and usage_summed_up.period_start_date = plan_periods.period_start_date
+    inner join agreements
+        on usage_summed_up.partner_agreement_id = agreements.agreement_id
+    -- What was booked in another currency is booked back, and nothing of the new one.
     left join booked
-        on usage_summed_up.charge_line_id = booked.charge_line_id
+        on
+            usage_summed_up.charge_line_id = booked.charge_line_id
+            and coalesce(plans.currency, agreements.currency) = booked.charge_currency
 
 ),
 

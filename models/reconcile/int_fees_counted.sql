@@ -39,6 +39,7 @@ months as (
 
     select {{ month_of('carrier_local_date') }} as period_start_date
     from {{ usage_groups }}
+    where unrated_reason is distinct from 'started_after_receipt'
     union
     select period_start_date
     from {{ ref('int_invoice_lines_versioned') }}

@@ -49,11 +49,16 @@ last_invoices as (
 
 ),
 
--- Of each stretch the first month of which anything is known, or a later one.
+-- Of each stretch the first month of which anything is known, or a later one. The clock of an event that
+-- began after its receipt is wrong, and says of no month that it has come.
 months as (
 
-    select distinct {{ month_of('carrier_local_date') }} as month_date
+    select {{ month_of('carrier_local_date') }} as month_date
     from {{ ref('int_usage_aggregated') }}
+    where unrated_reason is distinct from 'started_after_receipt'
+    union
+    select period_start_date as month_date
+    from {{ ref('int_invoice_lines_versioned') }}
 
 ),
 
@@ -139,7 +144,13 @@ usage_counted as (
         stretches_over.carrier_fee_id,
         stretches_over.period_start_date,
         cast(sum(
-            case when usage.billed_unit = stretches_over.quantity_unit then usage.billed_quantity else 0 end
+            case
+                when usage.billed_unit = stretches_over.quantity_unit then usage.billed_quantity
+                -- A message counts once, however many segments it is billed by.
+                when stretches_over.quantity_unit = 'message' and usage.billed_unit = 'segment'
+                    then usage.event_count
+                else 0
+            end
         ) as decimal(38, 3)) as used_quantity,
         cast(sum(
             case

@@ -88,6 +88,7 @@ deck_names_mapped as (
     select
         deck_rows.file_id,
         deck_rows.record_number,
+        coalesce(codes_of_names.dial_code, 'unmapped') as code_key,
         codes_of_names.dial_code
     from deck_rows
     inner join decks

@@ -103,6 +103,8 @@ UNCHARGED = {
     "quantity_unit_differs": "the plan counts another unit than the usage",
     "refunded_event_unknown": "it refunds an event of which no record has come",
     "refund_without_plan_of_lines": "only a plan of lines can charge a refund",
+    "duration_above_a_day": "a call of more than a day is one whose end was lost; correct it and send it again",
+    "started_after_receipt": "its clock is wrong; correct it at the source and send it again",
 }
 
 FILE = "files.kind || '/' || concat_ws('/', files.feed, files.file_name, files.part_name)"

@@ -3,15 +3,12 @@
 Belongs here: the steps, printing them, JSON. Does not belong here: what is explained (`event.py`, `line.py`).
 """
 
-import json
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 
-from orchestration.figures import plain
+from orchestration import figures
 
 Row = dict[str, Any]
 
@@ -66,12 +63,6 @@ def print_explanation(explanation: Explanation, console: Console) -> None:
 
 def as_json(explanation: Explanation) -> str:
     """The facts of all steps; amounts and quantities as text, instants in UTC."""
-
-    def plainly(value: Any) -> str:
-        if isinstance(value, Decimal):
-            return plain(value)
-        return f"{value.isoformat()}Z" if isinstance(value, datetime) else value.isoformat()
-
     facts = {step.name: step.facts for step in explanation.steps}
     told = {"kind": explanation.kind, "subject": explanation.subject, **facts, "defects": explanation.defects}
-    return json.dumps(told, default=plainly, indent=2, ensure_ascii=False)
+    return figures.as_json(told)

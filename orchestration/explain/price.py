@@ -4,7 +4,6 @@ Belongs here: the question, the event that stands for it, the answers side by si
 belong here: rating (the models), and how the price of one carrier is told step by step (`event.py`).
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration import models_applied
+from orchestration import figures, models_applied
 from orchestration.explain.event import NOUNS, UNRATED, EventExplained, RatedAgain
 from orchestration.explain.explanation import Explanation, NotExplained
 from orchestration.figures import instant, plain, unit
@@ -235,13 +234,4 @@ def _cells(price: Price) -> tuple[str, ...]:
 
 def as_json(question: Question, found: list[Price]) -> str:
     """The question and every carrier's answer; amounts and quantities as text, instants in UTC."""
-
-    def plainly(value: object) -> str:
-        return plain(value) if isinstance(value, Decimal) else f"{value.isoformat()}Z"
-
-    return json.dumps(
-        {"question": vars(question), "prices": [vars(price) for price in found]},
-        default=plainly,
-        indent=2,
-        ensure_ascii=False,
-    )
+    return figures.as_json({"question": vars(question), "prices": [vars(price) for price in found]})

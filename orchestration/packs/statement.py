@@ -70,14 +70,20 @@ PACK_TAXES = """
     select charges.statement_id, charges.agreement_id,
         cast(charges.taxable_amount as decimal(18, 6)) as taxable_amount, agreements.tax_ratio,
         cast(scaled(
-            charges.taxable_amount, cast(agreements.tax_ratio * 1000000 as hugeint), 1000000,
-            agreements.line_rounding_decimals, agreements.rounding_mode
+            charges.taxable_amount, cast(agreements.tax_ratio * 1000000 as hugeint), 1000000, rounding_decimals,
+            agreements.rounding_mode
         ) as decimal(18, 6)) as tax_amount,
-        charges.charge_currency as tax_currency, agreements.line_rounding_decimals as rounding_decimals,
+        charges.charge_currency as tax_currency,
+        -- Agreed for the agreement's own currency; a plan in another one goes by that one's minor unit.
+        if(
+            charges.charge_currency = agreements.currency, agreements.line_rounding_decimals,
+            currencies.minor_unit_decimals
+        ) as rounding_decimals,
         agreements.rounding_mode
     from charges
     join tollgate.stage.stg_terms__agreements as agreements
         on agreements.agreement_id = charges.agreement_id and agreements.refusal_reason is null
+    join tollgate.reference.currencies as currencies on currencies.currency_code = charges.charge_currency
     order by all
 """
 PACK_SHARES_RECEIVED = """

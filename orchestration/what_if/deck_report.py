@@ -4,7 +4,6 @@ Belongs here: laying out an answer. Does not belong here: finding it (`deck.py`)
 (`deck_findings.py`).
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestration import deck_findings
+from orchestration import deck_findings, figures
 from orchestration.what_if.deck import Answer, Line, Rate
 
 MORE_DECIMALS_THAN_AN_INVOICE = 2
@@ -77,16 +76,8 @@ def as_json(answer: Answer) -> str:
         {"refusal_reason": reason, "row_count": rows, "first_record_number": first}
         for reason, rows, first in answer.refused
     ]
-    document["findings"] = [asdict(one) | {"sentence": one.sentence} for one in answer.findings]
-    document["finding_counts"] = [
-        {"severity": severity, "finding": finding, "count": number}
-        for (severity, finding), number in answer.finding_counts.items()
-    ]
-    return json.dumps(document, default=_plain, indent=2)
-
-
-def _plain(value: object) -> str:
-    return deck_findings.plain(value) if isinstance(value, Decimal) else value.isoformat()
+    document |= deck_findings.facts(answer.findings, answer.finding_counts)
+    return figures.as_json(document)
 
 
 def _by_currency(answer: Answer) -> list[tuple[str, list[Line]]]:

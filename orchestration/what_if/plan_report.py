@@ -3,7 +3,6 @@
 Belongs here: laying out an answer. Does not belong here: finding it (`plan.py`).
 """
 
-import json
 from collections import defaultdict
 from dataclasses import asdict
 from decimal import Decimal
@@ -12,6 +11,7 @@ from fractions import Fraction
 from rich.console import Console
 from rich.table import Table
 
+from orchestration import figures
 from orchestration.figures import plain, unit
 from orchestration.what_if.plan import Answer, Charge, Jump
 
@@ -112,9 +112,4 @@ def as_json(answer: Answer) -> str:
         return {name: None if value is None else plain(value) for name, value in asdict(jump).items()}
 
     told = asdict(answer) | {"jumps": [jump_of(jump) for jump in answer.jumps]}
-    return json.dumps(
-        told,
-        default=lambda value: plain(value) if isinstance(value, Decimal) else value.isoformat(),
-        indent=2,
-        ensure_ascii=False,
-    )
+    return figures.as_json(told)

@@ -1,5 +1,6 @@
 -- Fails if the share costs of the usage groups do not add up to what the partners are owed: margins would be
--- shown before shares that have to be paid. What a guarantee pays without any usage can be laid on none.
+-- shown before shares that have to be paid. What a guarantee pays without revenue in its
+-- currency can be laid on none.
 {{ config(meta={'dagster': {'ref': {'name': 'int_share_costs_allocated', 'package': 'tollgate'}}}) }}
 with
 
@@ -15,6 +16,7 @@ shares_summed as (
             where
                 allocations.partner_agreement_id = revenue.partner_agreement_id
                 and allocations.service = revenue.service
+                and allocations.share_currency = revenue.revenue_currency
                 and allocations.period_start_date = revenue.period_start_date
         )
     group by share_currency

@@ -18,6 +18,7 @@ charges_summed as (
     select
         charges.billing_period_id,
         charges.service,
+        charges.charge_currency,
         charges.rounding_mode,
         charges.line_rounding_decimals,
         cast(sum(charges.charge_amount) as {{ exact_amount() }}) as charge_amount
@@ -28,7 +29,8 @@ charges_summed as (
             and charges.service = sellers.service
     where not charges.is_without_usage
     group by
-        charges.billing_period_id, charges.service, charges.rounding_mode, charges.line_rounding_decimals
+        charges.billing_period_id, charges.service, charges.charge_currency, charges.rounding_mode,
+        charges.line_rounding_decimals
 
 ),
 
@@ -46,9 +48,10 @@ groups_summed as (
     select
         billing_period_id,
         service,
+        charge_currency,
         sum(gross_amount) as gross_amount
     from {{ ref('int_transactions_grouped') }}
-    group by billing_period_id, service
+    group by billing_period_id, service, charge_currency
 
 )
 
@@ -62,4 +65,5 @@ full outer join groups_summed
     on
         charges_rounded.billing_period_id = groups_summed.billing_period_id
         and charges_rounded.service = groups_summed.service
+        and charges_rounded.charge_currency = groups_summed.charge_currency
 where coalesce(charges_rounded.rounded_amount, 0) != coalesce(groups_summed.gross_amount, 0)

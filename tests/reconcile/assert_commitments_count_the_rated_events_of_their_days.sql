@@ -31,8 +31,13 @@ events_summed as (
     select
         commitments.carrier_fee_id,
         commitments.period_start_date,
-        sum(case when events.billed_unit = commitments.quantity_unit then events.billed_quantity else 0 end)
-            as billed_quantity,
+        sum(
+            case
+                when events.billed_unit = commitments.quantity_unit then events.billed_quantity
+                when commitments.quantity_unit = 'message' and events.billed_unit = 'segment' then 1
+                else 0
+            end
+        ) as billed_quantity,
         sum(events.rated_cost_amount) as rated_cost_amount,
         bool_and(events.rated_cost_currency = commitments.fee_currency) as is_in_one_currency
     from commitments
