@@ -8,7 +8,8 @@ with
 lines as (
 
     select * from {{ ref('int_lines_questioned') }}
-    where invoiced_event_count is not null
+    -- Behind a name that nobody knows stands no usage, whichever days are counted.
+    where invoiced_event_count is not null and not coalesce(is_unmapped, false)
 
 ),
 

@@ -105,6 +105,7 @@ lines_dated as (
         lines.invoiced_amount,
         lines.rated_amount,
         lines.is_invoiced,
+        coalesce(lines.destination_source = 'unmapped', false) as is_unmapped,
         lines.period_start_date,
         case
             when lines.is_invoiced or destinations_invoiced.line_count > 0 then lines.service_first_date
