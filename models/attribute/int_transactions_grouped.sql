@@ -1,8 +1,9 @@
 -- One row per transaction group, the charges of a seller's service, month and currency with the same
--- participants: what is shared of them. Refunds stand in the group of what they refund; where that is of another month or
--- agreement, the refunds of each month are a group of their own, which leads to it. The charge of each plan
--- is laid on the groups by their usage, or by their own money where the plan prices single amounts, and what
--- the service comes to in the month is rounded once: the groups add up to it at the minor unit.
+-- participants: what is shared of them. Refunds stand in the group of what they refund; where that is of
+-- another month or agreement, the refunds of each month are a group of their own, which leads to it. The
+-- charge of each plan is laid on the groups by their usage, or by their own money where the plan prices
+-- single amounts, and what the service comes to in the month is rounded once: the groups add up to it at the
+-- minor unit.
 with
 
 participants as (
@@ -238,7 +239,8 @@ services_summed as (
     select
         *,
         cast(
-            sum(exact_amount) over (partition by billing_period_id, service, charge_currency) as {{ exact_amount() }}
+            sum(exact_amount) over (partition by billing_period_id, service, charge_currency)
+            as {{ exact_amount() }}
         ) as service_amount
     from parts
 

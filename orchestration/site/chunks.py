@@ -504,6 +504,14 @@ def _health(marts: Marts, facts: Chunk) -> Chunk:
             order by period desc, amount desc, reason, carrier_id, service limit 5000"""
         ),
     }
+    if marts.has("dim_billing_periods"):
+        health["months"] = marts.table(
+            """
+            select
+                strftime(period_start_date, '%Y-%m') as period, period_state, max(grace_until_date) as grace_until_date,
+                max(closed_at) as closed_at, max(closed_by) as closed_by, max(accepted_reason) as accepted_reason
+            from settle.dim_billing_periods group by all order by period desc"""
+        )
     if marts.has("fct_held_back_rows"):
         health["held"] = marts.table(
             """
