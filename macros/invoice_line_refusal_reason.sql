@@ -1,5 +1,6 @@
 {# Why an invoice line that was read cannot be used, or null. One rule for every feed, over the house's own column names. The
-   columns *_written hold what the invoice says to the last decimal: more of them than we keep would be rounded away unseen. #}
+   columns *_written hold what the invoice says to the last decimal: more of them than we keep would be rounded away unseen; the
+   columns *_text what it says at all: a measure that a line does not state is no error, one that cannot be read is. #}
 {% macro invoice_line_refusal_reason(currency_is_known='true') -%}
     case
         when line_type not in ('usage', 'fee', 'tax') then 'line_type_unknown'
@@ -14,17 +15,28 @@
             then 'amount_has_more_than_6_decimals'
         when invoice_currency is null or not ({{ currency_is_known }}) then 'currency_unknown'
         when line_type != 'usage' then null
-        when service is null or direction is null or destination_name is null then 'destination_missing'
+        -- A line may be about all that a carrier carried; one that names a place must say of which service.
+        when service is null and (direction is not null or destination_name is not null or dial_code is not null)
+            then 'service_missing'
+        when direction is null and (destination_name is not null or dial_code is not null)
+            then 'direction_missing'
+        when dial_code is not null and (not {{ is_digits('dial_code') }} or length(dial_code) > 15)
+            then 'dial_code_unreadable'
         when
             service_first_date is null
             or service_last_date is null
             or service_last_date < service_first_date
             then 'service_dates_unreadable'
         when not ({{ is_counted_unit('quantity_unit') }}) then 'quantity_unit_unknown'
-        when invoiced_quantity is null or invoiced_event_count is null then 'quantity_unreadable'
+        when
+            (quantity_text is not null and invoiced_quantity is null)
+            or (event_count_text is not null and invoiced_event_count is null)
+            then 'quantity_unreadable'
         when event_count_written != invoiced_event_count then 'quantity_unreadable'
         when quantity_written != invoiced_quantity then 'quantity_has_more_than_3_decimals'
-        when invoiced_rate_amount is null or coalesce(invoiced_rate_per_quantity, 0) <= 0
+        when
+            rate_text is not null
+            and (invoiced_rate_amount is null or coalesce(invoiced_rate_per_quantity, 0) <= 0)
             then 'rate_unreadable'
         when rate_written != invoiced_rate_amount then 'rate_has_more_than_8_decimals'
         -- One credit line among others is ordinary. An invoice whose usage is nothing but credit has its sign

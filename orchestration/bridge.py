@@ -93,7 +93,7 @@ MOVES = """
         from evidence.recounted where (first_step = 3) != (end_step = 3)
     )
     select here.invoice_line_id, there.invoice_line_id as other_line_id,
-        lines.destination_name as other_destination_name,
+        coalesce(lines.destination_name, lines.dial_code) as other_destination_name,
         any_value(case when here.has_come then here_codes.code_name else there_codes.code_name end)
             as shorter_code_name,
         string_agg(distinct case when here.has_come then there_codes.code_name else here_codes.code_name end, ', ')
@@ -107,7 +107,8 @@ MOVES = """
     join tollgate.reconcile.int_invoice_lines_matched as lines on lines.invoice_line_id = there.invoice_line_id
     join tollgate.rate.int_rate_decks_resolved as here_codes on here_codes.deck_row_id = here.deck_row_id
     join tollgate.rate.int_rate_decks_resolved as there_codes on there_codes.deck_row_id = there.deck_row_id
-    group by here.invoice_line_id, there.invoice_line_id, lines.destination_name, here.has_come
+    group by
+        here.invoice_line_id, there.invoice_line_id, coalesce(lines.destination_name, lines.dial_code), here.has_come
 """
 DAYS_LEFT_OUT = """
     select invoice_line_id, usage_date, count(*) as event_count from evidence.rebilled
@@ -117,11 +118,13 @@ FIRST_COPIES = """
     select copies.invoice_line_id, min_by(
         firsts.invoice_line_id, (firsts.invoice_date, firsts.invoice_number, firsts.line_number)
     ) as first_line_id
-    from evidence.lines as copies
+    from evidence.lines
+    join tollgate.reconcile.int_invoice_lines_versioned as copies using (invoice_line_id)
     join tollgate.reconcile.int_invoice_lines_versioned as firsts
         on firsts.carrier_id = copies.carrier_id and firsts.service is not distinct from copies.service
             and firsts.direction is not distinct from copies.direction
             and lower(firsts.destination_name) is not distinct from lower(copies.destination_name)
+            and firsts.dial_code is not distinct from copies.dial_code
             and firsts.service_first_date is not distinct from copies.service_first_date
             and firsts.service_last_date is not distinct from copies.service_last_date
             and firsts.invoiced_event_count is not distinct from copies.invoiced_event_count
@@ -470,4 +473,6 @@ class Proofs:
         ]
 
     def _residual(self, line: Row) -> list[str]:
+        if line["line_type"] == "usage" and (line["service"] is None or line["direction"] is None):
+            return ["One amount for several services tells of no one policy, so none was looked for."]
         return ["Nothing that was tried explains it. It is shown, and spread over no other cause."]

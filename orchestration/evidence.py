@@ -20,16 +20,16 @@ LINES = """
     create table evidence.lines as
     select * from tollgate.reconcile.int_invoice_lines_matched where invoice_line_id in (select unnest($line_ids))
 """
-# A line that we alone expect is a destination that its invoice left out.
+# A line that we alone expect is a destination that its invoice left out. A total may be of several services.
 OWN_EVENTS = """
     create table evidence.own_events as
     with days as (
         select distinct lines.invoice_line_id, costs.agreement_id, costs.service, costs.direction, costs.destination_id,
-            costs.carrier_local_date
+            costs.dial_code, costs.carrier_local_date
         from evidence.lines
         join tollgate.reconcile.int_costs_expected as costs
-            on costs.carrier_id = lines.carrier_id and costs.service = lines.service
-                and costs.direction = lines.direction
+            on costs.carrier_id = lines.carrier_id and coalesce(costs.service = lines.service, true)
+                and coalesce(costs.direction = lines.direction, true)
                 and case
                     when lines.is_invoiced then costs.invoice_line_id = lines.invoice_line_id
                     else costs.omitted_by_invoice_id = lines.invoice_id
@@ -41,7 +41,8 @@ OWN_EVENTS = """
     from days
     join tollgate.rate.int_events_rated as events
         using (agreement_id, service, direction, destination_id, carrier_local_date)
-    where events.rating_status = 'rated'
+    left join tollgate.reconcile.int_events_coded as coded on coded.event_id = events.event_id
+    where events.rating_status = 'rated' and coded.dial_code is not distinct from days.dial_code
 """
 # A number that a shorter code took stands on two lines of the same policy, so all lines of a policy belong together.
 QUESTIONED = """

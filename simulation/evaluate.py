@@ -3,7 +3,7 @@
 Belongs here: running the models on simulated carriers, and holding what they found against the truth, which they never
 see. Does not belong here: the carriers and their mistakes (`mistakes`).
 
-    python -m simulation.evaluate [--seeds 3] [--calls 500]
+    python -m simulation.evaluate [--seeds 3] [--calls 500] [--grains all]
 """
 
 import argparse
@@ -18,7 +18,7 @@ import duckdb
 
 from orchestration import feeds, file_ledger, ledger, loading, terms
 from orchestration.dbt_run import dbt, succeeded
-from simulation.mistakes import Carrier, cases, write_carriers
+from simulation.mistakes import GRAINS, Carrier, cases, cases_of_grain, write_carriers
 from simulation.terms import Month
 
 NO_CAUSE = "(none)"
@@ -85,7 +85,9 @@ def judge(carriers: list[Carrier], warehouse: Path, name: str, score: Score) -> 
                 lower(invoice_lines.destination_name), components.cause,
                 components.component_variance_amount
             from reconcile.int_variances_bridged as components
-            inner join reconcile.int_invoice_lines_matched as invoice_lines using (invoice_line_id)"""
+            inner join reconcile.int_invoice_lines_matched as invoice_lines using (invoice_line_id)
+            where list_contains($carriers, invoice_lines.carrier_id)""",
+            {"carriers": [carrier.carrier_id for carrier in carriers]},
         ).fetchall()
     found: dict[tuple, dict[str, Decimal]] = {}
     for carrier, invoice, line, destination, cause, amount in components:
@@ -103,7 +105,7 @@ def judge(carriers: list[Carrier], warehouse: Path, name: str, score: Score) -> 
 def _truth(carrier: Carrier) -> dict[tuple, dict[str, Decimal]]:
     told: dict[tuple, dict[str, Decimal]] = {}
     for line in carrier.lines:
-        key = (f"I-{line.invoice}", line.number) if line.number is not None else (line.place[0].lower(),)
+        key = (f"I-{line.invoice}", line.number) if line.number is not None else (carrier.name_of(line.place).lower(),)
         causes = told.setdefault((carrier.carrier_id, *key), {})
         for cause, amount in line.causes.items():
             causes[cause] = causes.get(cause, Decimal(0)) + amount.normalize()
@@ -156,20 +158,26 @@ def main() -> None:
     parser.add_argument("--month", default="2026-10", help="the month, as YYYY-MM")
     parser.add_argument("--failures", type=int, default=20, help="how many failures are told (default 20)")
     parser.add_argument("--kinds", default="", help="only cases with one of these kinds, by commas")
+    parser.add_argument("--grains", default="", help=f"invoices of these instead: all, or {', '.join(GRAINS)}")
     parser.add_argument("--keep", type=Path, help="keep the files and the warehouse of each seed below this folder")
     arguments = parser.parse_args()
     wanted = set(filter(None, arguments.kinds.split(",")))
-    chosen = [kinds for kinds in cases() if not wanted or wanted & set(kinds)]
-    score = Score()
+    grains = GRAINS if arguments.grains == "all" else tuple(filter(None, arguments.grains.split(",")))
+    if unknown := set(grains) - set(GRAINS):
+        parser.error(f"no grains of invoices: {', '.join(sorted(unknown))}")
+    months = [(f"{grain}-", cases_of_grain(grain)) for grain in grains] or [("", cases())]
     with tempfile.TemporaryDirectory() as scratch:
-        for seed in range(1, arguments.seeds + 1):
-            folder = (arguments.keep or Path(scratch)) / f"seed-{seed}"
-            folder.mkdir(parents=True)
-            evaluate(folder, chosen, seed, arguments.calls, arguments.month, score)
-    for failure in score.failures[: arguments.failures]:
-        print(failure)
-    print(confusion(score))
-    print(score.sentence())
+        for name, possible in months:
+            chosen = [kinds for kinds in possible if not wanted or wanted & set(kinds)]
+            score = Score()
+            for seed in range(1, arguments.seeds + 1):
+                folder = (arguments.keep or Path(scratch)) / f"{name}seed-{seed}"
+                folder.mkdir(parents=True)
+                evaluate(folder, chosen, seed, arguments.calls, arguments.month, score)
+            for failure in score.failures[: arguments.failures]:
+                print(failure)
+            print(confusion(score))
+            print(f"{name.removesuffix('-') or 'by destination'}: {score.sentence()}")
 
 
 if __name__ == "__main__":

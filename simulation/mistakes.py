@@ -4,6 +4,9 @@ Belongs here: terms, decks, calls and invoices of these carriers, the slow arith
 about each line. It shares no code with the models. Does not belong here: the demo month (`month`), running the models
 and counting what they found (`evaluate`).
 
+An invoice names destinations as the deck does, or is of another grain (`GRAINS`): then its lines, and the truth about
+them, are by the carrier's own names, dial codes, days, the service, or no more than a total.
+
 A carrier bills as its `Billing` says. The truth about a line is the walk from the agreement's billing to the
 carrier's, one attribute after the other in the order of the bridge; a cause is worth the difference of two rounded
 amounts. Duplicates, phantoms, fees and amounts that nobody can explain are laid on the finished invoice.
@@ -21,11 +24,13 @@ from itertools import combinations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from simulation import invoices
 from simulation.decks import COLUMNS as DECK_COLUMNS
-from simulation.invoices import INVOICE_COLUMNS
 from simulation.terms import Month
 from simulation.usage import COLUMNS as USAGE_COLUMNS
 
+INVOICE_COLUMNS = (*invoices.INVOICE_COLUMNS[:-1], "dial_code", invoices.INVOICE_COLUMNS[-1])
+GRAINS = ("by_own_name", "by_code", "by_day", "by_service", "by_total")
 COUNTRIES = (
     ("49", "Germany"), ("33", "France"), ("34", "Spain"), ("39", "Italy"), ("44", "United Kingdom"),
     ("81", "Japan"), ("965", "Kuwait"), ("48", "Poland"),
@@ -94,8 +99,8 @@ class Call:
 
 @dataclass
 class Line:
-    """A line as it is invoiced, and its truth: what each cause adds. `place` is destination and interval; `number`
-    is None where the carrier left it out.
+    """A line as it is invoiced, and its truth: what each cause adds. `place` is destination or dial code, and interval,
+    or no destination and the day of the month; `number` is None where the carrier left it out.
     """
 
     line_type: str
@@ -119,6 +124,7 @@ class Carrier:
 
     def __init__(self, carrier_id: str, kinds: tuple[str, ...], month: Month, calls: int, rng: random.Random) -> None:
         self.carrier_id, self.kinds, self.month, self.rng = carrier_id, kinds, month, rng
+        self.grain = next((kind for kind in kinds if kind in GRAINS), None)
         self.currency = rng.choice(list(LINE_DECIMALS))
         self.line_decimals = LINE_DECIMALS[self.currency]
         self.mode = rng.choice(("half_up", "half_even", "down"))
@@ -134,7 +140,9 @@ class Carrier:
         self.carrier = self.agreed
         self.extras: list[Callable[[list[Line]], None]] = []
         for kind in kinds:
-            KINDS[kind](self)
+            if kind not in GRAINS:
+                KINDS[kind](self)
+        self.own_names = self._own_names() if self.grain == "by_own_name" else {}
         self.lines = self._lines()
 
     # --- deck and calls
@@ -145,6 +153,8 @@ class Carrier:
         for code, country in COUNTRIES:
             self.codes[code] = country
             self.codes[code + "15"] = f"{country} Mobile"
+            if self.grain == "by_code":
+                self.codes[code + "16"] = f"{country} Mobile"
             if self.rng.random() < 0.4:
                 self.codes[code + "157"] = f"{country} Mobile Other"
         scale = PRICE_OF_A_MINUTE[self.currency]
@@ -194,11 +204,58 @@ class Carrier:
     def intervals(self, name: str) -> int:
         return 2 if self.splits_lines and name in self.amended else 1
 
+    def place(self, code: str, day: date) -> tuple[str, int]:
+        """Of a call: what its line is about."""
+        if self.grain == "by_day":
+            return "", (day - self.month.first).days
+        if self.grain in ("by_service", "by_total"):
+            return "", 0
+        name = self.codes[code]
+        late = self.intervals(name) == 2 and day >= self.month.days[AMENDED_ON_DAY - 1]
+        return code if self.grain == "by_code" else name, int(late)
+
+    def name_of(self, place: tuple[str, int]) -> str:
+        return self.codes[place[0]] if self.grain == "by_code" and place[0] in self.codes else place[0]
+
     def days_of(self, place: tuple[str, int]) -> tuple[date, date]:
         days = self.month.days
-        if self.intervals(place[0]) == 1:
+        if self.grain == "by_day" and not place[0]:
+            return days[place[1]], days[place[1]]
+        if self.intervals(self.name_of(place)) == 1:
             return days[0], days[-1]
         return (days[0], days[AMENDED_ON_DAY - 2]) if place[1] == 0 else (days[AMENDED_ON_DAY - 1], days[-1])
+
+    def billed_names(self) -> set[str]:
+        """Destinations of what the agreement charges in the month."""
+        days = self.month.days
+        return {
+            self.codes[self.code_of(call.number, None)]
+            for call in self.calls
+            if call.status == "answered" and days[0] <= call.started_at.astimezone(self.agreed.zone).date() <= days[-1]
+        }
+
+    def _own_names(self) -> dict[str, tuple[str, str]]:
+        """The carrier's name of each destination, and how it can be known: from the terms (stored_name), since it is
+        like ours (likeness), or not at all (unmapped), which is true of two.
+        """
+        rng = random.Random(f"names of {self.carrier_id}")
+        whole = sorted(name for name in self.billed_names() if self.intervals(name) == 1)
+        unmapped = rng.sample(whole, min(2, len(whole)))
+        names = {}
+        for number, name in enumerate(dict.fromkeys(self.codes.values())):
+            country, *rest = name.split(" Mobile")
+            likes = (
+                f"{name.upper()}.",
+                name.replace("Mobile", "Mob.").replace(" ", "-") if rest else f"{name} (Fixed)",
+                f"Mobile {country}{''.join(rest)}" if rest else f"{name} proper",
+            )
+            if name in unmapped:
+                names[name] = f"Zone {chr(ord('A') + number)}{number * 37 + 11}", "unmapped"
+            elif rng.random() < 0.5:
+                names[name] = f"Tariff item {number * 53 + 17}", "stored_name"
+            else:
+                names[name] = rng.choice(likes), "likeness"
+        return names
 
     # --- billing
 
@@ -212,8 +269,8 @@ class Carrier:
             day = call.started_at.astimezone(billing.zone).date()
             if not first <= day <= last:
                 continue
-            name = self.codes[self.code_of(call.number, billing.dropped_code)]
-            place = (name, 1 if self.intervals(name) == 2 and day >= self.month.days[AMENDED_ON_DAY - 1] else 0)
+            code = self.code_of(call.number, billing.dropped_code)
+            name, place = self.codes[code], self.place(code, day)
             if billing.left_out == (*place, day):
                 continue
             rate = self.rate(name, call.started_at, billing.frozen_before) * dict(billing.factors).get(place, 1)
@@ -270,14 +327,30 @@ class Carrier:
             lines.append(line)
         for extra in self.extras:
             extra(lines)
+        self._hide_unmapped(lines)
         if self.tax_ratio:
             lines += [self._tax(lines, invoice) for invoice in sorted({line.invoice for line in lines if line.number})]
         for number, line in enumerate((line for line in lines if line.number is not None), 1):
             line.number = number
         return lines
 
-    def _stated_rate(self, place: tuple[str, int]) -> Decimal:
-        name = place[0]
+    def _hide_unmapped(self, lines: list[Line]) -> None:
+        """Behind a line whose name nobody knows stands nothing of ours, and its destination is on no other line."""
+        for line in list(lines):
+            is_usage = line.line_type == "usage" and line.number is not None and "DUPLICATE" not in line.causes
+            if is_usage and self.own_names.get(line.place[0], ("", ""))[1] == "unmapped":
+                if line.rated:
+                    left_out = Line("usage", line.place, rated=line.rated)
+                    left_out.add("MISSING_THEIRS", -line.rated)
+                    lines.append(left_out)
+                line.rated, line.causes = Decimal(0), {}
+                line.add("MISSING_OURS", line.amount)
+
+    def _stated_rate(self, place: tuple[str, int]) -> Decimal | None:
+        """A line of many destinations has no one rate."""
+        name = self.name_of(place)
+        if not name:
+            return None
         last = datetime.combine(self.days_of(place)[1], datetime.min.time(), tzinfo=UTC) + timedelta(hours=12)
         rate = self.rate(name, last, self.carrier.frozen_before)
         return rate * dict(self.carrier.factors).get(place, 1)
@@ -352,7 +425,7 @@ def _late_period(carrier: Carrier) -> None:
 
 def _dial_code(carrier: Carrier) -> None:
     """A whole destination goes, so that the carrier has no line for it; one that it would bill in one line."""
-    billed = {name for name, _ in carrier.bill(carrier.agreed)}
+    billed = carrier.billed_names()
     mobiles = [code for code, name in carrier.codes.items() if code.endswith("15") and name in billed]
     whole = [code for code in mobiles if carrier.intervals(carrier.codes[code]) == 1]
     alone = [code for code in whole if code + "7" not in carrier.codes]
@@ -360,11 +433,13 @@ def _dial_code(carrier: Carrier) -> None:
 
 
 def _left_out_day(carrier: Carrier) -> None:
-    place = carrier.busiest()[1]
+    place = carrier.busiest()[:2][-1]
     days = sorted(
-        call.started_at.astimezone(carrier.carrier.zone).date()
+        day
         for call in carrier.calls
-        if call.status == "answered" and carrier.codes[carrier.code_of(call.number, None)] == place[0]
+        if call.status == "answered"
+        for day in [call.started_at.astimezone(carrier.carrier.zone).date()]
+        if carrier.place(carrier.code_of(call.number, None), day)[0] == place[0]
     )
     first, last = carrier.days_of(place)
     inside = [day for day in days if first < day < last]
@@ -389,7 +464,7 @@ def _duplicate(invoice: int) -> Callable[[Carrier], None]:
     def repeat(carrier: Carrier) -> None:
         def lay(lines: list[Line]) -> None:
             sent = sorted(_sent(lines), key=lambda line: -line.amount)
-            copy = replace(sent[carrier.rng.randrange(4)], rated=Decimal(0), causes={}, invoice=invoice)
+            copy = replace(sent[carrier.rng.randrange(min(4, len(sent)))], rated=Decimal(0), causes={}, invoice=invoice)
             copy.add("DUPLICATE", copy.amount)
             lines.append(copy)
 
@@ -418,7 +493,8 @@ def _phantom(carrier: Carrier) -> None:
 
 def _omitted(carrier: Carrier) -> None:
     def lay(lines: list[Line]) -> None:
-        whole = [line for line in _sent(lines) if line.rated and carrier.intervals(line.place[0]) == 1]
+        sent = _sent(lines)
+        whole = [line for line in sent if line.rated and carrier.intervals(carrier.name_of(line.place)) == 1]
         line = carrier.rng.choice(sorted(whole, key=lambda line: line.place)[:8])
         line.amount, line.events, line.quantity, line.number = Decimal(0), 0, 0, None
         line.causes = {"MISSING_THEIRS": -line.rated}
@@ -439,7 +515,8 @@ def _nameless(carrier: Carrier) -> None:
     """Amounts that nothing explains, on three lines."""
 
     def lay(lines: list[Line]) -> None:
-        for line in carrier.rng.sample(_sent(lines), 3):
+        sent = _sent(lines)
+        for line in carrier.rng.sample(sent, min(3, len(sent))):
             more = carrier.unit() * carrier.rng.randint(3, 400)
             line.amount += more
             line.add("RESIDUAL", more)
@@ -468,9 +545,22 @@ KINDS: dict[str, Callable[[Carrier], None]] = {
 }
 
 
+NOT_OF_GRAIN = {
+    "by_day": {"late_period", "left_out_day", "omitted"},
+    "by_service": {"slip", "omitted"},
+    "by_total": {"slip", "omitted"},
+}
+"""Mistakes that an invoice of a grain cannot make: a day that it leaves out is a line, its only line is left out."""
+
+
 def cases() -> list[tuple[str, ...]]:
     """No mistake, each kind alone, each pair."""
     return [(), *((kind,) for kind in KINDS), *combinations(KINDS, 2)]
+
+
+def cases_of_grain(grain: str) -> list[tuple[str, ...]]:
+    """The same on invoices of another grain, as far as they can make the mistakes."""
+    return [(grain, *kinds) for kinds in cases() if NOT_OF_GRAIN.get(grain, set()).isdisjoint(kinds)]
 
 
 def write_carriers(folder: Path, chosen: list[tuple[str, ...]], seed: int, calls: int, month: Month) -> list[Carrier]:
@@ -527,6 +617,16 @@ def _write_terms(folder: Path, carriers: list[Carrier], month: Month) -> None:
                 for carrier in carriers
             ],
         ),
+        "destination_codes": (
+            "carrier_id,destination_name,dial_code",
+            [
+                (carrier.carrier_id, name, code)
+                for carrier in carriers
+                for code, destination in carrier.codes.items()
+                for name, known in [carrier.own_names.get(destination, ("", ""))]
+                if known == "stored_name"
+            ],
+        ),
         "accounts": ("account_id,partner_id,valid_from_date,valid_until_date", []),
         "plans": (
             "plan_id,partner_id,service,direction,country_code,valid_from_date,valid_until_date,pricing_model,"
@@ -571,15 +671,19 @@ def _invoice_rows(carrier: Carrier, invoice: int, version: int) -> Iterator[tupl
     total = sum((line.amount for line in lines), Decimal(0))
     issued = carrier.month.next_first + timedelta(days=invoice + version)
     for line in lines:
-        usage = ("", "", "", "", "", "", "", "", "", "")
+        usage, code = ("", "", "", "", "", "", "", "", "", ""), ""
         if line.line_type == "usage":
             first, last = carrier.days_of(line.place)
-            usage = (
-                "voice", "outbound", line.place[0], first, last, line.events, line.quantity, "second", line.rate, 60,
-            )  # fmt: skip
+            service, name = ("voice", "outbound"), carrier.own_names.get(line.place[0], line.place)[0]
+            measures = (line.events, line.quantity, "second", *((line.rate, 60) if line.rate is not None else ("", "")))
+            if carrier.grain == "by_code" and line.place[0] in carrier.codes:
+                name, code = "", line.place[0]
+            if carrier.grain == "by_total" and not line.place[0]:
+                service, measures = ("", ""), ("", "", "", "", "")
+            usage = (*service, name, first, last, *measures)
         yield (
             carrier.carrier_id, f"I-{invoice}", version, issued, carrier.month.first, carrier.currency, line.number,
-            line.line_type, *usage, line.amount, "", total,
+            line.line_type, *usage, line.amount, "", code, total,
         )  # fmt: skip
 
 

@@ -123,7 +123,6 @@ def number_ranges(plan: list[Breakout]) -> NumberRanges:
     """Ranges of real numbers for each region of the plan, but for those whose numbers are too short to be
     told apart.
     """
-    country_of = _main_regions()
     rows = []
     for region in dict.fromkeys(breakout.region for breakout in plan):
         calling_code = str(phonenumbers.country_code_for_region(region))
@@ -138,15 +137,14 @@ def number_ranges(plan: list[Breakout]) -> NumberRanges:
                 continue
             for prefix, weight in zip(prefixes, zipf(len(prefixes)) * share, strict=True):
                 free_digits = digits - len(prefix)
-                rows.append((int(prefix), free_digits, digits, region, country_of[calling_code], weight))
+                rows.append((int(prefix), free_digits, digits, region, _country_of(prefix), weight))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     return NumberRanges(*columns)
 
 
 def single_numbers(numbers: list[str]) -> NumberRanges:
     """Whole numbers as ranges without a free digit, equally often called."""
-    country_of = _main_regions()
-    countries = [next(country_of[n[:size]] for size in (1, 2, 3) if n[:size] in country_of) for n in numbers]
+    countries = [_country_of(number) for number in numbers]
     return NumberRanges(
         np.array([int(number) for number in numbers]),
         np.zeros(len(numbers), dtype=np.int64),
@@ -169,6 +167,13 @@ def _country_names() -> dict[str, str]:
         return {row["country_code"]: row["country_name"] for row in csv.DictReader(file)}
 
 
+def _country_of(number: str) -> str:
+    """As the longest calling code that begins it has it."""
+    country_of = _main_regions()
+    return next(country_of[number[:size]] for size in (4, 3, 2, 1) if number[:size] in country_of)
+
+
+@cache
 def _main_regions() -> dict[str, str]:
     with open(PROJECT_DIR / "seeds/reference/calling_codes.csv", encoding="utf-8", newline="") as file:
         return {row["calling_code"]: row["country_code"] for row in csv.DictReader(file)}

@@ -59,3 +59,16 @@
 {% macro texts_joined(text) -%} {{ adapter.dispatch('texts_joined')(text) }} {%- endmacro %}
 {% macro default__texts_joined(text) -%} string_agg(distinct {{ text }}, ',' order by {{ text }}) {%- endmacro %}
 {% macro spark__texts_joined(text) -%} nullif(concat_ws(',', array_sort(collect_set({{ text }}))), '') {%- endmacro %}
+
+{# The words of a name in small letters without accents, one space between them and no other sign. #}
+{% macro words_of(text) -%} {{ adapter.dispatch('words_of')(text) }} {%- endmacro %}
+{% macro default__words_of(text) -%} trim(regexp_replace(strip_accents(lower({{ text }})), '[^a-z0-9]+', ' ', 'g')) {%- endmacro %}
+{% macro spark__words_of(text) -%}
+    trim(replace(replace(replace(
+        translate(
+            lower({{ text }}),
+            'àáâãäåçèéêëìíîïñòóôõöøùúûüý-_/.,;:()[]&+*#',
+            'aaaaaaceeeeiiiinoooooouuuuy               '
+        ), '    ', ' '
+    ), '  ', ' '), '  ', ' '))
+{%- endmacro %}

@@ -34,14 +34,14 @@ changes as (
 
 ),
 
--- The country of a number takes three digits, whatever the deck.
+-- The country of a number takes four digits, whatever the deck.
 decks as (
 
     select
         carrier_id,
         service,
         direction,
-        greatest(max(dial_code_length), 3) as beginning_length,
+        greatest(max(dial_code_length), 4) as beginning_length,
         coalesce(max(length(origin_code)), 0) as origin_beginning_length,
         bool_or(mcc is not null) as has_networks,
         bool_and(mcc is null and origin_code is null) as is_by_number_alone,

@@ -145,7 +145,7 @@ unknown_codes_amended as (
 
 ),
 
--- No calling code begins another one and none is longer, so three digits decide.
+-- Of a calling code of four digits the first is one too, so three digits decide.
 beginnings as (
 
     select distinct substring(dial_code, 1, 3) as beginning

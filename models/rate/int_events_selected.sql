@@ -69,9 +69,9 @@ events_selected as (
         numbers_padded.*,
         -- Without a deck there is a country to be found all the same.
         coalesce(deck_epochs.deck_epoch_id, 0) as deck_epoch_id,
-        least(numbers_padded.digit_count, coalesce(deck_epochs.beginning_length, 3)) as beginning_digit_count,
+        least(numbers_padded.digit_count, coalesce(deck_epochs.beginning_length, 4)) as beginning_digit_count,
         {{ integer_divide(
-            'numbers_padded.padded_number', power_of_ten('15 - coalesce(deck_epochs.beginning_length, 3)', 'bigint')
+            'numbers_padded.padded_number', power_of_ten('15 - coalesce(deck_epochs.beginning_length, 4)', 'bigint')
         ) }} as number_beginning,
         coalesce(
             case

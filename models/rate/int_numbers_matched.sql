@@ -69,7 +69,7 @@ numbers as (
         deck_epochs.deck_number,
         deck_epochs.starts_at,
         beginnings_used.number_beginning
-        * {{ power_of_ten('15 - coalesce(deck_epochs.beginning_length, 3)', 'bigint') }} as padded_number
+        * {{ power_of_ten('15 - coalesce(deck_epochs.beginning_length, 4)', 'bigint') }} as padded_number
     from beginnings_used
     left join deck_epochs
         on beginnings_used.deck_epoch_id = deck_epochs.deck_epoch_id
@@ -158,12 +158,14 @@ numbers_matched as (
         numbers.network_number,
         numbers.origin_beginning,
         numbers.deck_row_number,
-        coalesce(country_3.country_code, country_2.country_code, country_1.country_code) as country_code,
+        coalesce(
+            country_4.country_code, country_3.country_code, country_2.country_code, country_1.country_code
+        ) as country_code,
         numbers.has_code_to_come,
         numbers.has_code_of_other_origins
     from numbers_looked_up as numbers
-    -- Calling codes are prefix-free: at most one of them begins a number.
-    {% for length in (1, 2, 3) %}
+    -- The longest decides: some area codes of +1 are countries of their own.
+    {% for length in (1, 2, 3, 4) %}
         left join calling_codes as country_{{ length }}
             on
                 country_{{ length }}.code_length = {{ length }}

@@ -8,7 +8,8 @@ with
 lines as (
 
     select * from {{ ref('int_lines_questioned') }}
-    where invoiced_event_count is not null
+    -- Behind a name that nobody knows stands no usage, whichever days are counted.
+    where invoiced_event_count is not null and not coalesce(is_unmapped, false)
 
 ),
 
@@ -364,7 +365,13 @@ countings_scored as (
         and {{ is_explanation(
             'winners.gained_line_count', 'winners.lost_line_count', 'winners.deviating_line_count',
             'winners.scope_line_count'
-        ) }} as is_adopted
+        ) }}
+        -- Where all usage is one line, some days have its number of events by chance.
+        and (
+            winners.scope_line_count > 1
+            or winners.exact_line_count > 0
+            or winners.exact_amount_line_count > 0
+        ) as is_adopted
     from candidates_ranked as winners
     left join candidates_ranked as runners_up
         on

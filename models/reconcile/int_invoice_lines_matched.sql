@@ -15,6 +15,23 @@ costs as (
 
 ),
 
+-- A name that stands for several dial codes is one place.
+places as (
+
+    select
+        invoice_line_id,
+        min(service) as service,
+        min(direction) as direction,
+        min(destination_id) as destination_id,
+        case when count(*) = 1 then min(dial_code) end as dial_code,
+        min(place_type) as place_type,
+        min(destination_source) as destination_source,
+        min(confidence) as confidence
+    from {{ ref('int_lines_placed') }}
+    group by invoice_line_id
+
+),
+
 line_fees as (
 
     select * from {{ ref('int_fee_lines_matched') }}
@@ -52,10 +69,13 @@ line_costs as (
 
     select
         invoice_line_id,
-        min(destination_id) as destination_id,
-        min(quantity_unit) as quantity_unit,
+        case when min(destination_id) = max(destination_id) then min(destination_id) end as destination_id,
+        -- Seconds and segments are no sum.
+        case when min(quantity_unit) = max(quantity_unit) then min(quantity_unit) end as quantity_unit,
         sum(event_count) as rated_event_count,
-        cast(sum(billed_quantity) as decimal(18, 3)) as rated_quantity,
+        case
+            when count(distinct quantity_unit) < 2 then cast(sum(billed_quantity) as decimal(18, 3))
+        end as rated_quantity,
         min(rate_amount) as least_rate_amount,
         max(rate_amount) as most_rate_amount,
         min(rate_per_quantity) as rate_per_quantity,
@@ -138,10 +158,16 @@ lines_and_omissions as (
         lines.agreement_id,
         lines.invoice_number,
         lines.line_type,
-        lines.service,
-        lines.direction,
-        line_costs.destination_id,
+        coalesce(lines.service, places.service) as service,
+        coalesce(lines.direction, places.direction) as direction,
+        coalesce(places.destination_id, line_costs.destination_id) as destination_id,
         lines.destination_name,
+        places.dial_code,
+        places.place_type,
+        case when lines.service_first_date = lines.service_last_date then 'day' else places.place_type end
+            as matched_grain,
+        places.destination_source,
+        places.confidence,
         lines.line_description,
         lines.invoice_currency,
         lines.agreement_currency,
@@ -184,6 +210,8 @@ lines_and_omissions as (
         lines.service_first_date,
         lines.service_last_date
     from lines
+    left join places
+        on lines.invoice_line_id = places.invoice_line_id
     left join line_costs
         on lines.invoice_line_id = line_costs.invoice_line_id
     left join line_fees
@@ -206,6 +234,11 @@ lines_and_omissions as (
         omitted_costs.direction,
         omitted_costs.destination_id,
         omitted_costs.destination_name,
+        cast(null as string) as dial_code,
+        'destination' as place_type,
+        cast(null as string) as matched_grain,
+        cast(null as string) as destination_source,
+        cast(null as decimal(3, 2)) as confidence,
         'expected, not invoiced' as line_description,
         invoices.invoice_currency,
         agreements.currency as agreement_currency,
@@ -259,6 +292,11 @@ lines_and_omissions as (
         omitted_charges.direction,
         cast(null as string) as destination_id,
         cast(null as string) as destination_name,
+        cast(null as string) as dial_code,
+        cast(null as string) as place_type,
+        cast(null as string) as matched_grain,
+        cast(null as string) as destination_source,
+        cast(null as decimal(3, 2)) as confidence,
         omitted_charges.line_description,
         invoices.invoice_currency,
         agreements.currency as agreement_currency,
@@ -312,6 +350,11 @@ lines_and_omissions as (
         cast(null as string) as direction,
         cast(null as string) as destination_id,
         cast(null as string) as destination_name,
+        cast(null as string) as dial_code,
+        cast(null as string) as place_type,
+        cast(null as string) as matched_grain,
+        cast(null as string) as destination_source,
+        cast(null as decimal(3, 2)) as confidence,
         'rounding of the total' as line_description,
         invoice_currency,
         agreement_currency,

@@ -73,6 +73,7 @@ invoice_lines_versioned as (
         service,
         direction,
         destination_name,
+        dial_code,
         line_description,
         lower(fee_name) as fee_key,
         invoice_currency,
@@ -93,7 +94,7 @@ invoice_lines_versioned as (
         invoice_total_amount,
         line_type = 'usage' and row_number() over (
             partition by
-                carrier_id, line_type, service, direction, lower(destination_name),
+                carrier_id, line_type, service, direction, lower(destination_name), dial_code,
                 service_first_date, service_last_date,
                 invoiced_event_count, invoiced_quantity, invoiced_amount
             order by invoice_date, invoice_number, line_number

@@ -5,8 +5,18 @@ with
 
 lines as (
 
-    select * from {{ ref('int_invoice_lines_matched') }}
-    where line_type = 'usage' and not is_repeated and agreement_id is not null
+    select
+        *,
+        carrier_id || ':' || service || ':' || direction as deck_id,
+        coalesce(destination_id, md5(lower(destination_name))) as place_destination_id
+    from {{ ref('int_invoice_lines_matched') }}
+    where
+        line_type = 'usage'
+        and not is_repeated
+        and agreement_id is not null
+        -- Several services are billed by several policies: one amount for all of them tells of none.
+        and service is not null
+        and direction is not null
 
 ),
 
@@ -38,11 +48,11 @@ destinations_invoiced as (
         carrier_id,
         service,
         direction,
-        lower(destination_name) as destination_key,
+        place_destination_id,
         count(*) as line_count
     from lines
-    where is_invoiced
-    group by carrier_id, service, direction, lower(destination_name)
+    where is_invoiced and place_type = 'destination'
+    group by carrier_id, service, direction, place_destination_id
 
 ),
 
@@ -63,13 +73,18 @@ lines_dated as (
     select
         lines.invoice_line_id,
         lines.billing_period_id || ':' || lines.service || ':' || lines.direction as carrier_policy_id,
-        lines.carrier_id || ':' || lines.service || ':' || lines.direction
-        || ':' || md5(lower(lines.destination_name)) as usage_place_id,
+        case
+            when lines.place_type = 'service' then lines.deck_id
+            when lines.place_type = 'destination' then lines.deck_id || ':' || lines.place_destination_id
+            when lines.dial_code is not null then lines.deck_id || ':code ' || lines.dial_code
+            else lines.deck_id || ':name ' || md5(lower(lines.destination_name))
+        end as usage_place_id,
+        lines.place_type,
         lines.carrier_id,
         lines.agreement_id,
         lines.service,
         lines.direction,
-        md5(lower(lines.destination_name)) as destination_id,
+        case when lines.place_type = 'destination' then lines.place_destination_id end as destination_id,
         lines.quantity_unit,
         lines.invoice_currency,
         lines.agreement_currency,
@@ -90,6 +105,7 @@ lines_dated as (
         lines.invoiced_amount,
         lines.rated_amount,
         lines.is_invoiced,
+        coalesce(lines.destination_source = 'unmapped', false) as is_unmapped,
         lines.period_start_date,
         case
             when lines.is_invoiced or destinations_invoiced.line_count > 0 then lines.service_first_date
@@ -117,7 +133,7 @@ lines_dated as (
             lines.carrier_id = destinations_invoiced.carrier_id
             and lines.service = destinations_invoiced.service
             and lines.direction = destinations_invoiced.direction
-            and lower(lines.destination_name) = destinations_invoiced.destination_key
+            and lines.place_destination_id = destinations_invoiced.place_destination_id
     where
         lines.is_convertible
         and lines.invoiced_amount >= 0

@@ -11,7 +11,13 @@ lines as (
         *,
         billing_period_id || ':' || service || ':' || direction as carrier_policy_id
     from {{ ref('int_invoice_lines_matched') }}
-    where is_invoiced and line_type = 'usage' and not is_repeated and rated_event_count is not null
+    where
+        is_invoiced
+        and line_type = 'usage'
+        and not is_repeated
+        and rated_event_count is not null
+        and service is not null
+        and direction is not null
 
 ),
 

@@ -1,12 +1,14 @@
 -- One row per carrier agreement, service, direction and billing period with questioned lines: which other
 -- rounding of single events or increments reproduces the amount of most lines, with the usage and the
--- increments of the carrier. Only lines whose events and quantity are reproduced can tell.
+-- increments of the carrier. Only lines whose events and quantity are reproduced can tell; a line that
+-- states neither is reached by some rounding too often by chance.
 {% set usage = ref('int_usage_rebilled') %}
 with
 
 lines as (
 
     select * from {{ ref('int_lines_questioned') }}
+    where invoiced_event_count is not null or invoiced_quantity is not null
 
 ),
 

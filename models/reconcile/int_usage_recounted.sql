@@ -138,6 +138,22 @@ lines_crowded as (
 
 ),
 
+-- Where lines are by dial code, a shorter code is a place of its own.
+code_places as (
+
+    select
+        lines_bounded.carrier_id || ':' || lines_bounded.service || ':' || lines_bounded.direction as deck_id,
+        lines_placed.dial_code,
+        min(lines_bounded.usage_place_id) as usage_place_id
+    from lines_bounded
+    inner join {{ ref('int_lines_placed') }} as lines_placed
+        on lines_bounded.invoice_line_id = lines_placed.invoice_line_id
+    where lines_placed.dial_code is not null
+    group by
+        lines_bounded.carrier_id, lines_bounded.service, lines_bounded.direction, lines_placed.dial_code
+
+),
+
 -- The next shorter code of each code, in the same deck and at the same time, where it leads elsewhere.
 rate_decks as (
 
@@ -187,7 +203,8 @@ codes_shortened as (
     select
         codes_used.deck_row_id,
         shorter.deck_row_id as shorter_deck_row_id,
-        shorter.deck_id || ':' || shorter.destination_id as usage_place_id,
+        coalesce(code_places.usage_place_id, shorter.deck_id || ':' || shorter.destination_id)
+            as usage_place_id,
         shorter.dial_code_length,
         greatest(codes_used.applies_from_at, shorter.applies_from_at) as applies_from_at,
         least(codes_used.applies_until_at, shorter.applies_until_at) as applies_until_at
@@ -199,11 +216,15 @@ codes_shortened as (
             codes_used.deck_id = shorter.deck_id
             and lengths.dial_code_length = shorter.dial_code_length
             and substring(codes_used.dial_code, 1, lengths.dial_code_length) = shorter.dial_code
-            and codes_used.destination_id != shorter.destination_id
             and codes_used.applies_from_at < shorter.applies_until_at
             and codes_used.applies_until_at > shorter.applies_from_at
             and not shorter.is_refused
             and not shorter.has_bands_or_steps
+    left join code_places
+        on
+            shorter.deck_id = code_places.deck_id
+            and shorter.dial_code = code_places.dial_code
+    where codes_used.destination_id != shorter.destination_id or code_places.usage_place_id is not null
 
 ),
 
@@ -313,6 +334,7 @@ events_moving as (
 
     select
         told.invoice_line_id as from_line_id,
+        told.usage_place_id as from_place_id,
         to_lines.invoice_line_id as to_line_id,
         events.event_id,
         next_codes.shorter_deck_row_id
@@ -439,7 +461,9 @@ usage_stepped as (
     inner join lines_told as told
         on events_moved.to_line_id = told.invoice_line_id
     inner join {{ events }} as events
-        on events_moved.event_id = events.event_id
+        on
+            events_moved.event_id = events.event_id
+            and events_moved.from_place_id = events.usage_place_id
 
 ),
 

@@ -57,7 +57,9 @@ volume_step_taken as (
         *,
         case
             when not is_walked or invoiced_amount = rerated_amount then rerated_amount
-            when invoiced_quantity = rerated_quantity or rerated_quantity = 0 then rerated_amount
+            -- A total may state no quantity, or be one of seconds and segments.
+            when coalesce(invoiced_quantity = rerated_quantity or rerated_quantity = 0, true)
+                then rerated_amount
             when invoice_currency != agreement_currency then {{ scale_money(
                 'rerated_amount', 'invoiced_quantity', 'rerated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
             ) }}
@@ -83,6 +85,7 @@ rate_step_taken as (
             -- Already explained: no further cause is sought.
             when amount_at_their_quantity = invoiced_amount then amount_at_their_quantity
             when not is_walked then amount_at_their_quantity
+            when invoiced_quantity is null or invoiced_rate_amount is null then amount_at_their_quantity
             -- It states a rate that is one of ours.
             when
                 invoiced_rate_amount between least_rate_amount and most_rate_amount

@@ -37,8 +37,12 @@ dim_destinations as (
             calling_codes.calling_code in (
                 substring(destinations.any_dial_code, 1, 1),
                 substring(destinations.any_dial_code, 1, 2),
-                substring(destinations.any_dial_code, 1, 3)
+                substring(destinations.any_dial_code, 1, 3),
+                substring(destinations.any_dial_code, 1, 4)
             )
+    qualify row_number() over (
+        partition by destinations.destination_id order by length(calling_codes.calling_code) desc nulls last
+    ) = 1
 
 )
 

@@ -43,8 +43,10 @@ fct_carrier_invoice_lines as (
         case
             when lines.line_type != 'usage' then null
             when proofs.invoice_line_id is not null then 'call'
-            else 'line'
+            else lines.matched_grain
         end as matched_grain,
+        lines.dial_code,
+        lines.destination_source,
         lines.quantity_unit,
         cast(lines.invoice_version as integer) as invoice_version,
         cast(lines.line_number as integer) as line_number,
@@ -60,6 +62,7 @@ fct_carrier_invoice_lines as (
         cast(coalesce(disputed_components.disputed_variance_amount, 0) as decimal(18, 6))
             as disputed_variance_amount,
         cast(proofs.proven_amount as decimal(38, 12)) as call_proven_amount,
+        cast(lines.confidence as decimal(3, 2)) as confidence,
         lines.invoice_currency,
         lines.is_invoiced,
         lines.is_repeated,

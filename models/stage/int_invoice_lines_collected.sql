@@ -10,6 +10,7 @@
         service,
         direction,
         destination_name,
+        dial_code,
         line_description,
         fee_name,
         invoice_currency,

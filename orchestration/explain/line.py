@@ -54,6 +54,12 @@ AGREEMENT = """
     from tollgate.rate.int_rating_terms_resolved
     where agreement_id = $agreement_id and service = $service and direction = $direction
 """
+PLACES = """
+    select places.dial_code, destinations.destination_name
+    from tollgate.reconcile.int_lines_placed as places
+    left join tollgate.settle.dim_destinations as destinations using (destination_id)
+    where invoice_line_id = $line_id order by places.dial_code
+"""
 CODES = f"""
     with decks as ({bridge.DECK_ROW})
     select own.deck_row_id, decks.code_name, decks.destination_name, own.rate_amount, own.rate_per_quantity,
@@ -167,25 +173,51 @@ class _Line:
             if facts:
                 sentences.append(f"It is record {facts['record_number']} of {facts['file']}.")
         what = [line["line_type"], line["service"], line["direction"], line["destination_name"]]
+        if line["destination_source"] == "code":
+            what.append(f"numbers that begin with {line['dial_code']}")
         if line["line_description"]:
             what.append(f'"{line["line_description"]}"')
         days = ""
         if line["service_first_date"]:
             days = f", {line['service_first_date']} to {line['service_last_date']}"
         sentences.append(f"It is about {', '.join(part for part in what if part)}{days}.")
-        if line["is_invoiced"] and line["invoiced_quantity"] is not None:
-            rate = bridge.price_in_words(
-                line["invoiced_rate_amount"], line["invoiced_rate_per_quantity"], self.currency, line["quantity_unit"]
-            )
-            sentences.append(
-                f"It states {counted(line['invoiced_event_count'] or 0, 'event')}, "
-                f"{self._quantity(line['invoiced_quantity'])}"
-                + (f", at {rate}." if line["invoiced_rate_amount"] is not None else ".")
-            )
+        if line["is_invoiced"] and line["line_type"] == "usage":
+            sentences += [*self._place_in_words(), self._measures_in_words()]
         sentences.append(f"Invoiced: {self._money(line['invoiced_amount'])}; status {mart['line_status']}.")
         for name in ("invoiced_amount", "rated_amount", "invoice_currency"):
             self._hold(name, line[name], mart[name], "settle.fct_carrier_invoice_lines")
         self.told.add("invoiced", sentences, **facts | mart)
+
+    def _place_in_words(self) -> list[str]:
+        """How it is known what the line is about, where it is not said in the words of our deck."""
+        line = self.line
+        if line["place_type"] in ("service", "total"):
+            return ["It names no destination: all that no other line comes closer to stands behind it."]
+        places = self.rows(PLACES, line_id=self.line_id)
+        if line["destination_source"] == "stored_name":
+            codes = ", ".join(place["dial_code"] for place in places)
+            return [f"That is the carrier's own name; destination_codes.csv has the codes {codes} for it."]
+        if line["destination_source"] == "likeness":
+            return [
+                f"No deck of the carrier has that name. Its words are most like {places[0]['destination_name']} "
+                f"(confidence {plain(line['confidence'])}); rows of destination_codes.csv would make it certain."
+            ]
+        if line["destination_source"] == "unmapped":
+            return ["Nobody knows that name: neither a deck of the carrier nor destination_codes.csv has it."]
+        return []
+
+    def _measures_in_words(self) -> str:
+        line, said = self.line, []
+        if line["invoiced_event_count"] is not None:
+            said.append(counted(line["invoiced_event_count"], "event"))
+        if line["invoiced_quantity"] is not None:
+            said.append(self._quantity(line["invoiced_quantity"]))
+        if line["invoiced_rate_amount"] is not None:
+            rate = bridge.price_in_words(
+                line["invoiced_rate_amount"], line["invoiced_rate_per_quantity"], self.currency, line["quantity_unit"]
+            )
+            said.append(f"at {rate}")
+        return f"It states {', '.join(said)}." if said else "It states no more than its amount."
 
     def _tell_expected(self) -> None:
         line = self.line
@@ -221,7 +253,9 @@ class _Line:
         terms = next(
             iter(self.rows(AGREEMENT, **{name: line[name] for name in ("agreement_id", "service", "direction")})), None
         )
-        sentences = [f"Events of ours behind it: {events:,}, billed {self._quantity(quantity)}."]
+        # Seconds and segments are no sum.
+        billed = f"billed {self._quantity(quantity)}" if line["rated_quantity"] is not None else "of several units"
+        sentences = [f"Events of ours behind it: {events:,}, {billed}."]
         if terms:
             increments = f"{plain(terms['minimum_quantity'])}/{plain(terms['increment_quantity'])}"
             sentences.append(
@@ -244,7 +278,8 @@ class _Line:
         )
         where = "reconcile.int_invoice_lines_matched"
         self._hold("events behind it", events, int(line["rated_event_count"] or 0), where)
-        self._hold("their quantity", quantity, line["rated_quantity"], where)
+        if line["rated_quantity"] is not None:
+            self._hold("their quantity", quantity, line["rated_quantity"], where)
         self._hold("their undivided cost", _total(codes, "undivided_cost_amount"), line["undivided_cost_amount"], where)
         self._hold("their cost", _total(codes, "rated_cost_amount"), line["rated_cost_amount"], where)
         self.told.add(

@@ -293,7 +293,8 @@ LINES = f"""
     select
         lines.carrier_id, lines.invoice_number, {PERIOD} as period,
         lines.invoice_currency, lines.invoice_line_id, lines.line_number, lines.line_type, lines.service,
-        lines.direction, lines.destination_name, lines.line_description, lines.line_status, lines.matched_grain,
+        lines.direction, coalesce(lines.destination_name, lines.dial_code) as destination_name,
+        lines.line_description, lines.line_status, lines.matched_grain,
         lines.quantity_unit, lines.invoiced_event_count, lines.rated_event_count, lines.invoiced_quantity,
         lines.rated_quantity, lines.invoiced_rate_amount, lines.rated_rate_amount, lines.invoiced_amount,
         lines.rated_amount, lines.variance_amount, lines.disputed_variance_amount, lines.call_proven_amount,
@@ -387,7 +388,8 @@ def _carriers(marts: Marts) -> Iterator[tuple[str, Chunk]]:
         "destinations": f"""
             select
                 lines.carrier_id, {PERIOD} as period, lines.invoice_currency, lines.line_type, lines.service,
-                coalesce(lines.destination_name, lines.line_description) as destination_name, count(*) as line_count,
+                coalesce(lines.destination_name, lines.dial_code, lines.line_description) as destination_name,
+                count(*) as line_count,
                 sum(lines.invoiced_amount) as invoiced_amount, sum(lines.rated_amount) as rated_amount,
                 sum(lines.variance_amount) as variance_amount
             from settle.fct_carrier_invoice_lines as lines {OF_INVOICES} group by all

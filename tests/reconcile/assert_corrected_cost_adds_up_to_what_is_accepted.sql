@@ -8,8 +8,11 @@ costs_counted as (
     select
         expected.rating_group_id,
         expected.carrier_local_date,
-        count(corrected.rating_group_id) as corrected_count
+        count(distinct corrected.part_number) as corrected_count,
+        count(distinct coalesce(invoice_lines.invoice_currency, 'not invoiced')) as currency_count
     from {{ ref('int_costs_expected') }} as expected
+    left join {{ ref('int_invoice_lines_matched') }} as invoice_lines
+        on expected.invoice_line_id = invoice_lines.invoice_line_id
     left join {{ ref('int_costs_corrected') }} as corrected
         on
             expected.rating_group_id = corrected.rating_group_id
@@ -90,10 +93,10 @@ corrected_summed as (
 select
     'rating group ' || cast(rating_group_id as string) || ' on ' || cast(carrier_local_date as string)
         as offender,
-    1 as right_amount,
+    currency_count as right_amount,
     corrected_count as corrected_amount
 from costs_counted
-where corrected_count != 1
+where corrected_count != currency_count
 
 union all
 

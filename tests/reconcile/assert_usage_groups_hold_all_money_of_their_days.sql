@@ -23,12 +23,13 @@ costs_summed as (
     select
         rating_group_id,
         carrier_local_date,
+        part_number,
         min(corrected_cost_currency) as least_currency,
         max(corrected_cost_currency) as most_currency,
         sum(corrected_cost_amount) as corrected_cost_amount
     from {{ ref('int_usage_valued') }}
     where corrected_cost_currency is not null
-    group by rating_group_id, carrier_local_date
+    group by rating_group_id, carrier_local_date, part_number
 
 )
 
@@ -66,6 +67,7 @@ full outer join costs_summed
     on
         costs_of_days.rating_group_id = costs_summed.rating_group_id
         and costs_of_days.carrier_local_date = costs_summed.carrier_local_date
+        and costs_of_days.part_number = costs_summed.part_number
 where
     costs_of_days.corrected_cost_amount is distinct from costs_summed.corrected_cost_amount
     or costs_of_days.corrected_cost_currency is distinct from costs_summed.least_currency

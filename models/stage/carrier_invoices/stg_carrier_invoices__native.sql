@@ -41,6 +41,7 @@ invoice_lines_read as (
         lower(trim(service)) as service,
         lower(trim(direction)) as direction,
         trim(destination_name) as destination_name,
+        trim(leading '+' from trim(dial_code)) as dial_code,
         trim(description) as line_description,
         case when lower(trim(line_type)) = 'fee' then coalesce(trim(fee_name), trim(description)) end
             as fee_name,
@@ -61,6 +62,9 @@ invoice_lines_read as (
         try_cast(amount_written as decimal(18, 6)) as invoiced_amount,
         try_cast(total_written as decimal(18, 6)) as invoice_total_amount,
         invoice_total_amount as invoice_total_text,
+        event_count as event_count_text,
+        billed_quantity as quantity_text,
+        rate_amount as rate_text,
         try_cast(invoice_date as date) as invoice_date,
         try_cast(billing_period_start_date as date) as billing_period_start_date,
         try_cast(service_first_date as date) as service_first_date,

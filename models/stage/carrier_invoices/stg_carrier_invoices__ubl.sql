@@ -85,6 +85,7 @@ invoice_lines_read as (
         lower(service) as service,
         lower(direction) as direction,
         case when line_type = 'usage' then item_name end as destination_name,
+        cast(null as string) as dial_code,
         case element
             when 'InvoiceLine' then coalesce(item_description, item_name)
             when 'AllowanceCharge' then allowance_reason
@@ -103,6 +104,7 @@ invoice_lines_read as (
             when quantity_code in ('SEC', 'MIN') then 'second'
             when quantity_code in ('C62', 'EA') and lower(service) = 'sms' then 'segment'
             when quantity_code in ('C62', 'EA') and lower(service) = 'email' then 'message'
+            when quantity is null then quantity_code
             else coalesce(quantity_code, 'none')
         end as quantity_unit,
         amount_written,
@@ -128,6 +130,9 @@ invoice_lines_read as (
         -- With tax. What was prepaid, or is rounded for payment, changes the payment and not the invoice.
         try_cast(total_written as decimal(18, 6)) as invoice_total_amount,
         invoice_total_amount as invoice_total_text,
+        event_count as event_count_text,
+        quantity as quantity_text,
+        rate_amount as rate_text,
         try_cast(issue_date as date) as invoice_date,
         try_cast(coalesce(period_start_date, line_start_date, first_line_start_date) as date)
             as billing_period_start_date,
