@@ -1,5 +1,6 @@
 """Pushing into a real PostgreSQL: exact, described, all at once, and never in a reader's way."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -314,9 +315,11 @@ def test_two_pushes_at_once_are_one_too_many(home, server, reader):
 def test_the_command_says_what_it_did_and_what_is_missing(home, server, reader, tmp_path):
     first = tollgate(home, "push", "--to", server)
     assert first.returncode == 0, first.stderr
-    assert "fct_disputes: 2,000 rows" in first.stdout and "is in the schema settle" in first.stdout
+    assert "fct_disputes: 2,000 rows" in first.stdout and first.stdout.endswith("is in the schema settle\n")
     again = tollgate(home, "push", "--to", server)
-    assert again.returncode == 0 and "was in the schema settle already" in again.stdout
+    assert again.returncode == 0 and again.stdout.endswith("is in the schema settle already\n")
+    told = json.loads(tollgate(home, "push", "--to", server, "--json").stdout)
+    assert told["rows"] == {} and told["schema"] == "settle"
     nothing = tollgate(tmp_path / "empty", "push", "--to", server)
     assert nothing.returncode == 1 and "holds no publication yet" in nothing.stderr
     nowhere = tollgate(home, "push", "--to", "postgresql://tollgate@/postgres?host=/nowhere")
