@@ -180,6 +180,7 @@ def superset(settled, tmp_path_factory) -> Iterator[Superset]:
     finally:
         server.terminate()
         server.wait(timeout=60)
+        shutil.rmtree(folder / "venv")  # pytest keeps the folders of three runs
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
-from conftest import tollgate
+from conftest import check, tollgate
 from test_publish import build_home, change, publish_home, write_marts
 
 from orchestration import push as pushing
@@ -145,6 +145,16 @@ def test_the_extremes_of_every_type_arrive_as_they_are(home, server, reader):
         assert there == by_key(source.execute("select * from settle.dim_extremes").fetchall())
     assert there[1][3] == Decimal("99999999999999999999999999.999999999999") and there[1][1] == ""
     assert there[2][3] == Decimal("-0.000000000001") and there[2][1] is None
+
+
+def test_every_type_of_a_mart_has_a_word_in_postgresql(dbt_project):
+    marts = {name: model for name, model in dbt_project.nodes("model").items() if model["schema"] == "settle"}
+    types = {column["data_type"] for mart in marts.values() for column in mart["columns"].values()}
+    assert {"varchar", "timestamp"} < types, "are these the marts?"
+    check(
+        (kind for kind in types if not kind.startswith("decimal(") and kind.upper() not in pushing.TYPES),
+        "A mart with such a column keeps all of them from PostgreSQL. Add the type to TYPES in orchestration/push.py:",
+    )
 
 
 def test_a_type_that_postgresql_has_no_word_for_is_refused(home, server, reader):
