@@ -62,6 +62,11 @@ def test_a_sqlalchemy_client_as_documented_gets_decimals_and_the_next_publicatio
     assert ask("select amount from settle.fct_disputes where dispute_id = 'D-2-1'") == [(Decimal("0.14"),)]
     with pytest.raises(sqlalchemy.exc.DBAPIError, match="read-only"):
         ask("delete from settle.dim_carriers")
+    seen = sqlalchemy.inspect(engine)
+    assert "fct_disputes" in seen.get_table_names("settle")
+    assert seen.get_table_comment("fct_disputes", "settle") == {"text": "One row per carrier's dispute."}
+    comments = {column["name"]: column["comment"] for column in seen.get_columns("fct_disputes", "settle")}
+    assert comments["amount"] == "What we claim."
 
 
 # The dashboard of Superset --------------------------------------------------------------------------------------------
@@ -180,6 +185,7 @@ def superset(settled, tmp_path_factory) -> Iterator[Superset]:
     finally:
         server.terminate()
         server.wait(timeout=60)
+        shutil.rmtree(folder / "venv")  # pytest keeps the folders of three runs
 
 
 def environment(home: Path) -> dict[str, str]:

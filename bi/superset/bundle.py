@@ -319,7 +319,8 @@ def _words(column: str) -> str:
 
 
 def _format(column: str) -> str | None:
-    return ",.2f" if column.endswith("_amount") else ",d" if column.endswith("_count") else None
+    """Of an amount three decimals where it has them: a dinar has thousandths."""
+    return ",.3~f" if column.endswith("_amount") else ",d" if column.endswith("_count") else None
 
 
 # --- The bundle -----------------------------------------------------------------------------------
