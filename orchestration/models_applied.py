@@ -24,7 +24,12 @@ class NotApplied(Exception):
 
 LACKING = (NotApplied, duckdb.CatalogException, duckdb.BinderException)
 """What reading a warehouse raises that no run has settled, or one of an earlier version."""
-IS_LACKING = "nothing was settled here yet, or by an earlier version: run `tollgate run`"
+
+
+def is_lacking(error: Exception) -> str:
+    """In words; with the engine's own, for a query of ours may be wrong too."""
+    said = f" ({str(error).splitlines()[0]})" if str(error) else ""
+    return f"nothing was settled here yet, or by an earlier version: run `tollgate run`{said}"
 
 
 @contextmanager

@@ -166,6 +166,8 @@ def push(server: str, schema: str, in_json: bool) -> None:
     except ImportError as missing:
         shared.stop(f"the driver of PostgreSQL is missing ({missing}): uv sync --locked --extra postgresql")
 
+    if not server.startswith(("postgresql://", "postgres://")):
+        shared.stop(f"{server!r} is no address of PostgreSQL; write it as postgresql://user@host/database")
     home = settings.home()
     try:
         pushed = pushing.push(home.published, server, schema)

@@ -63,7 +63,11 @@ def explain(subject: tuple[str, ...], kind: str | None, in_json: bool, mask: boo
 
 @click.command()
 @click.argument("number", default="")
-@click.option("--carrier", help="Tell the price of this carrier step by step.  [default: all carriers, side by side]")
+@click.option(
+    "--carrier",
+    shell_complete=shared.completed_from("carrier_id", "dim_carriers"),
+    help="Tell the price of this carrier step by step.  [default: all carriers, side by side]",
+)
 @click.option(
     "--service",
     default="voice",

@@ -46,7 +46,7 @@ def explain(warehouse: Path, meant: str, mask: bool = False, kind: str | None = 
             connection.execute("select 1 from tollgate.ingest.models_applied, tollgate.rate.int_events_rated limit 0")
             return _explain(connection, meant, mask, kind)
     except models_applied.LACKING as error:
-        raise NotExplained(models_applied.IS_LACKING) from error
+        raise NotExplained(models_applied.is_lacking(error)) from error
 
 
 def _explain(connection: duckdb.DuckDBPyConnection, meant: str, mask: bool, kind: str | None) -> Explanation:

@@ -465,7 +465,9 @@ class _Line:
                 f"  It is within tolerance, but {net['months_running']} months running have it, and after "
                 f"{net['raise_after_months']} it is raised all the same."
             )
-        withhold = "may be withheld until then" if dispute["may_withhold"] else "may not be withheld"
+        withhold = "may be withheld" if dispute["may_withhold"] else "may not be withheld"
+        if dispute["may_withhold"] and dispute["withhold_until_date"] is not None:
+            withhold += f" if it is raised by {dispute['withhold_until_date']}"
         sentences.append(
             f"  Dispute {dispute_id}, {dispute['dispute_status']}: {self._money(dispute['open_amount'])} open, "
             f"{self._money(dispute['credit_received_amount'])} credited. To be raised by {dispute['raise_by_date']}, "

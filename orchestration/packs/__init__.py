@@ -87,7 +87,7 @@ def sources(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             yield connection
         except models_applied.LACKING as error:
-            raise NoPack(models_applied.IS_LACKING) from error
+            raise NoPack(models_applied.is_lacking(error)) from error
 
 
 def check_published(connection: duckdb.DuckDBPyConnection, table: str, where: str, **values: Any) -> None:

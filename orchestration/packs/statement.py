@@ -66,24 +66,25 @@ PACK_TAXES = """
     with charges as (
         select statement_id, agreement_id, charge_currency, sum(charge_amount) as taxable_amount
         from pack.lines group by statement_id, agreement_id, charge_currency
+    ),
+    charges_agreed as (
+        select charges.*, agreements.tax_ratio, agreements.rounding_mode,
+            -- Agreed for the agreement's own currency; a plan in another one goes by that one's minor unit.
+            if(
+                charges.charge_currency = agreements.currency, agreements.line_rounding_decimals,
+                currencies.minor_unit_decimals
+            ) as rounding_decimals
+        from charges
+        join tollgate.stage.stg_terms__agreements as agreements
+            on agreements.agreement_id = charges.agreement_id and agreements.refusal_reason is null
+        join tollgate.reference.currencies as currencies on currencies.currency_code = charges.charge_currency
     )
-    select charges.statement_id, charges.agreement_id,
-        cast(charges.taxable_amount as decimal(18, 6)) as taxable_amount, agreements.tax_ratio,
+    select statement_id, agreement_id, cast(taxable_amount as decimal(18, 6)) as taxable_amount, tax_ratio,
         cast(scaled(
-            charges.taxable_amount, cast(agreements.tax_ratio * 1000000 as hugeint), 1000000, rounding_decimals,
-            agreements.rounding_mode
+            taxable_amount, cast(tax_ratio * 1000000 as hugeint), 1000000, rounding_decimals, rounding_mode
         ) as decimal(18, 6)) as tax_amount,
-        charges.charge_currency as tax_currency,
-        -- Agreed for the agreement's own currency; a plan in another one goes by that one's minor unit.
-        if(
-            charges.charge_currency = agreements.currency, agreements.line_rounding_decimals,
-            currencies.minor_unit_decimals
-        ) as rounding_decimals,
-        agreements.rounding_mode
-    from charges
-    join tollgate.stage.stg_terms__agreements as agreements
-        on agreements.agreement_id = charges.agreement_id and agreements.refusal_reason is null
-    join tollgate.reference.currencies as currencies on currencies.currency_code = charges.charge_currency
+        charge_currency as tax_currency, rounding_decimals, rounding_mode
+    from charges_agreed
     order by all
 """
 PACK_SHARES_RECEIVED = """

@@ -184,8 +184,7 @@ disputes_followed as (
         dispute_status,
         next_action,
         case next_action
-            when 'raise'
-                then case when dispute_status = 'to_raise' then raise_by_date else look_back_date end
+            when 'raise' then raise_by_date
             when 'await_answer'
                 then case when last_step = 'escalated' then deemed_accepted_date else answer_due_date end
             when 'escalate' then deemed_accepted_date
