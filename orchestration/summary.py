@@ -292,12 +292,10 @@ def print_settlement(home: settings.Home, console: Console, news: News) -> None:
         console.print(table)
 
         for month, accruals, statements in rows(OPEN_MONTHS):
-            console.print(
-                f"{month} has no invoice yet: "
-                f"{counted(accruals, 'accrual')} and {counted(statements, 'partner statement')} "
-                f"{'is' if accruals + statements == 1 else 'are'} in the tables",
-                highlight=False,
-            )
+            parts = [(accruals, "accrual"), (statements, "partner statement")]
+            told = " and ".join(counted(count, word) for count, word in parts if count)
+            are = "is" if accruals + statements == 1 else "are"
+            console.print(f"{month} has no invoice yet: {told} {are} in the tables", highlight=False)
 
         events, rated, not_charged, unrated = rows(EVENTS)[0]
         console.print(

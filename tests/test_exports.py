@@ -97,7 +97,7 @@ def test_what_is_due_is_proposed_to_the_cent_and_the_rest_is_told_with_its_reaso
     assert tree.find(".//p:EndToEndId", names).text == listed["textwave", "EUR"]["end_to_end_id"]
     assert "check digits" in listed["nordlink", "EUR"]["reason"]
     assert listed["ponte-wholesale", "EUR"]["reason"] == "bank_accounts.csv has no EUR account of ponte-wholesale"
-    assert "without cents" in listed["sakura-tel", "JPY"]["reason"]
+    assert "two decimals" in listed["sakura-tel", "JPY"]["reason"]
     again = payments.write(connection, tmp_path / "again", UNTIL, date(2026, 12, 5))
     assert rows_of(again.file) == rows_of(written.file), "the same debt has the same id"
 

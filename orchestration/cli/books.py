@@ -13,10 +13,10 @@ from orchestration.cli import shared
 
 @click.command("close-period")
 @click.argument("month", callback=shared.month)
-@click.option("--soft-until", type=click.DateTime(["%Y-%m-%d"]), help="Close it softly, with grace until this day.")
+@click.option("--soft-until", callback=shared.day, help="Close it softly, with grace until this day.")
 @click.option("--accept", "reason", help="Close it in spite of the money at risk; say why.")
 @shared.json_option
-def close_period(month: date, soft_until: datetime | None, reason: str | None, in_json: bool) -> None:
+def close_period(month: date, soft_until: date | None, reason: str | None, in_json: bool) -> None:
     """Close MONTH (YYYY-MM): nothing is booked into it any more; what is learned later corrects it in a later month.
 
     Refused while the month is not over, an earlier one is open, the last run is not booked, or more money is at risk
@@ -35,7 +35,7 @@ def close_period(month: date, soft_until: datetime | None, reason: str | None, i
                 month,
                 datetime.now(UTC).replace(tzinfo=None),
                 getpass.getuser(),
-                soft_until.date() if soft_until else None,
+                soft_until,
                 reason,
             )
         except periods.CannotClose as refusal:

@@ -1,7 +1,7 @@
 """Commands that write what leaves the house: dispute-pack, statement, export, push."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -113,20 +113,18 @@ def journal(after_seal: int, into: Path | None, in_json: bool) -> None:
 
 
 @export.command("payments")
-@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Due until this day.")
-@click.option("--on", "execution", type=click.DateTime(["%Y-%m-%d"]), help="Day of execution.  [default: the same]")
+@click.option("--until", required=True, callback=shared.day, help="Due until this day.")
+@click.option("--on", "execution", callback=shared.day, help="Day of execution.  [default: the same]")
 @click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: exports/ in the home]")
 @shared.json_option
-def export_payments(until: datetime, execution: datetime | None, into: Path | None, in_json: bool) -> None:
+def export_payments(until: date, execution: date | None, into: Path | None, in_json: bool) -> None:
     """Propose what is due: a list, and ISO 20022 transfers (pain.001) for the accounts of bank_accounts.csv.
 
     Nothing is booked by it: a payment counts when it lands as `payments`.
     """
     from orchestration.exports import payments
 
-    written = _export(
-        lambda connection, folder: payments.write(connection, folder, until.date(), (execution or until).date()), into
-    )
+    written = _export(lambda connection, folder: payments.write(connection, folder, until, execution or until), into)
     if in_json:
         shared.answer(vars(written))
         return

@@ -72,6 +72,16 @@ def month(_: click.Context, __: click.Parameter, value: str | None) -> date | No
         raise click.BadParameter(f"{value!r} is no month; write it as 2026-10") from None
 
 
+def day(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
+    """A day that is written as 2026-10-31."""
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no day; write it as 2026-10-31") from None
+
+
 def instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
     """In UTC."""
     if value is None:

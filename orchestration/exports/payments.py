@@ -102,7 +102,7 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, exec
 
 def _reason(row: dict, accounts: dict[tuple[str, str], dict], decimals: dict[str, int]) -> str | None:
     if decimals.get(row["currency"]) != 2:
-        return "no transfers in currencies without cents; pay it by hand"
+        return "transfers are written in currencies with two decimals only; pay it by hand"
     for party in (row["party_id"], US):
         account = accounts.get((party, row["currency"]))
         if account is None:

@@ -159,6 +159,8 @@ class Answer:
 
 def read(file: Path) -> Proposal:
     """The plan in a YAML file. Raises CannotAnswer where something is missing or nobody knows a name in it."""
+    if not file.is_file():
+        raise CannotAnswer(f"{file} is no file")
     try:
         # Every value as text: a price must not become a float on its way.
         told = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
