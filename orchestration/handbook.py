@@ -28,7 +28,6 @@ ORDER = [
     *("marts", "reading-a-bridge", "bi", "ledger", "packs", "verify", "glossary"),
 ]
 TABLES = "tables.html"
-LINK = re.compile(r"(?P<path>[^#]*)(?P<anchor>#.*)?")
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,9 @@ def _link(address: str, source: Path, names: dict[Path, str]) -> str | None:
     """Where a link leads on the pages; None where it is to a file that is none of them."""
     if "://" in address or address.startswith("#"):
         return address
-    parts = LINK.fullmatch(address)
-    meant = Path(os.path.normpath(source.parent / parts["path"]))
-    return f"{names[meant]}{parts['anchor'] or ''}" if meant in names else None
+    path, mark, anchor = address.partition("#")
+    meant = Path(os.path.normpath(source.parent / path))
+    return f"{names[meant]}{mark}{anchor}" if meant in names else None
 
 
 def _slug(heading: str) -> str:

@@ -2,6 +2,13 @@
 -- closer to) of the days around a line that is questioned, charged or not, with what rates it again: the
 -- quantity that increments are laid on, and the row of the deck.
 {% set ratings = ref('int_events_rated') %}
+{% set is_of_place %}
+    events.carrier_id = places.carrier_id
+    and events.agreement_id = places.agreement_id
+    and events.service = places.service
+    and events.direction = places.direction
+    and events.carrier_local_date between places.first_date and places.last_date
+{% endset %}
 with
 
 lines as (
@@ -82,11 +89,7 @@ events_placed as (
     from {{ ratings }} as events
     inner join places
         on
-            events.carrier_id = places.carrier_id
-            and events.agreement_id = places.agreement_id
-            and events.service = places.service
-            and events.direction = places.direction
-            and events.carrier_local_date between places.first_date and places.last_date
+            {{ is_of_place }}
             and events.destination_id = places.destination_id
     left join coded
         on events.event_id = coded.event_id
@@ -104,11 +107,7 @@ events_placed as (
             and coded.dial_code = codes_of_places.dial_code
     inner join places
         on
-            events.carrier_id = places.carrier_id
-            and events.agreement_id = places.agreement_id
-            and events.service = places.service
-            and events.direction = places.direction
-            and events.carrier_local_date between places.first_date and places.last_date
+            {{ is_of_place }}
             and codes_of_places.usage_place_id = places.usage_place_id
     union all
     select
@@ -117,11 +116,7 @@ events_placed as (
     from {{ ratings }} as events
     inner join places
         on
-            events.carrier_id = places.carrier_id
-            and events.agreement_id = places.agreement_id
-            and events.service = places.service
-            and events.direction = places.direction
-            and events.carrier_local_date between places.first_date and places.last_date
+            {{ is_of_place }}
             and places.place_type = 'service'
     left join coded
         on events.event_id = coded.event_id

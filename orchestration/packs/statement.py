@@ -68,16 +68,16 @@ PACK_TAXES = """
         from pack.lines group by statement_id, agreement_id, charge_currency
     ),
     charges_agreed as (
-        select charges.*, agreements.tax_ratio, agreements.rounding_mode,
-            -- Agreed for the agreement's own currency; a plan in another one goes by that one's minor unit.
-            if(
-                charges.charge_currency = agreements.currency, agreements.line_rounding_decimals,
-                currencies.minor_unit_decimals
-            ) as rounding_decimals
+        select charges.*, agreements.tax_ratio, priced.rounding_mode, priced.line_rounding_decimals as rounding_decimals
         from charges
         join tollgate.stage.stg_terms__agreements as agreements
             on agreements.agreement_id = charges.agreement_id and agreements.refusal_reason is null
-        join tollgate.reference.currencies as currencies on currencies.currency_code = charges.charge_currency
+        join (
+            select distinct partner_agreement_id, charge_currency, rounding_mode, line_rounding_decimals
+            from tollgate.attribute.int_charges_priced
+        ) as priced
+            on priced.partner_agreement_id = charges.agreement_id
+                and priced.charge_currency = charges.charge_currency
     )
     select statement_id, agreement_id, cast(taxable_amount as decimal(18, 6)) as taxable_amount, tax_ratio,
         cast(scaled(
