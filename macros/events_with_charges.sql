@@ -150,7 +150,10 @@ amounts_told as (
                 then cast({{ round_money('rated_cost_amount', 8, "'half_up'") }} as decimal(18, 8))
             when 'vendor_amount' then vendor_amount
         end as charged_amount,
-        {{ is_charged('event_status', 'charged_on') }} as is_charged
+        -- What is refunded to the customer costs us what it costs, and is not charged.
+        quantity - coalesce(refunded_quantity, 0) as kept_quantity,
+        {{ is_charged('event_status', 'charged_on') }} and coalesce(refunded_quantity < quantity, true)
+            as is_charged
     from plans_chosen
 
 ),

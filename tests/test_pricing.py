@@ -127,11 +127,23 @@ def line_of(charge: dict, records: list[dict], days: tuple[int, int]) -> tuple[F
     return min(line, Fraction(charge.get("maximum_amount", line))), true_up, quantity
 
 
+def kept(records: list[dict]) -> list[dict]:
+    """Records without what of them is refunded."""
+    left = []
+    for record in records:
+        refunded = Fraction(record.get("refunded_quantity", 0))
+        if "amount" in record or not refunded:
+            left += [record] if not refunded else []
+        elif refunded < Fraction(record["quantity"]):
+            left.append(record | {"quantity": Fraction(record["quantity"]) - refunded})
+    return left
+
+
 def expected_of(case: dict) -> tuple[Fraction, Fraction, Fraction]:
     lines = []
     days = (int(case["usage"].get("active_days", 31)), int(case["usage"].get("period_days", 31)))
     for charge in case["terms"]["charges"]:
-        records = [r for r in case["usage"]["records"] if r["charge_id"] == charge["charge_id"]]
+        records = kept([r for r in case["usage"]["records"] if r["charge_id"] == charge["charge_id"]])
         scope = charge.get("aggregate_by", "period")
         if scope == "period":
             lines.append(line_of(charge, records, days))
@@ -238,6 +250,10 @@ def a_record(dice: random.Random, charge: dict) -> dict:
         record["amount"] = decimal(dice, 90, 3)
     else:
         record["quantity"] = decimal(dice, 60, dice.choice((0, 0, 3, 6)))
+    if dice.random() < 0.2:
+        quantity = record.get("quantity", "1")
+        is_part = "quantity" in record and dice.random() < 0.5
+        record["refunded_quantity"] = str(Decimal(quantity) / 2) if is_part else quantity
     scope = charge.get("aggregate_by", "period")
     if scope != "period":
         record[scope] = dice.choice(("one", "two", "three"))
@@ -301,12 +317,24 @@ def batches(dice: random.Random, number: int) -> list[dict]:
     ]
 
 
+def refunded(dice: random.Random, number: int) -> list[dict]:
+    """Usage that is refunded wholly, and none."""
+    charge = a_charge(dice, "c")
+    records = [] if charge["model"] == "flat" else [a_record(dice, charge) for _ in range(4)]
+    given_back = [record | {"refunded_quantity": record.get("quantity", "1")} for record in records]
+    return [
+        case_of(f"refunded-{number}", {"charges": [charge]}, {"records": given_back}),
+        case_of(f"unused-{number}", {"charges": [charge]}, {"records": []}),
+    ]
+
+
 @pytest.fixture(scope="module")
 def priced() -> tuple[list[dict], dict[str, dict]]:
     """Cases of chance and what the models say of each."""
     dice = random.Random(SEED)
     cases = [a_case(dice, number) for number in range(CASES_OF_CHANCE)]
     cases += [case for number in range(40) for case in (*equal_tiers(dice, number), *batches(dice, number))]
+    cases += [case for number in range(40) for case in refunded(dice, number)]
     return cases, charges.figures(cases)
 
 
@@ -334,6 +362,12 @@ def test_usage_in_any_pieces_and_any_order_comes_to_the_same_charge(priced):
     for number in range(40):
         amounts = {found[f"{way}-{number}"]["amount"] for way in ("whole", "pieces", "shuffled")}
         assert len(amounts) == 1, number
+
+
+def test_usage_that_is_refunded_wholly_is_charged_like_no_usage(priced):
+    _, found = priced
+    for number in range(40):
+        assert found[f"refunded-{number}"]["amount"] == found[f"unused-{number}"]["amount"], number
 
 
 def test_every_public_case_of_charges_and_runs_comes_out_of_the_models_exactly():

@@ -58,10 +58,10 @@ quantities_charged as (
         case
             when uncharged_reason is not null or not is_charged then cast(0 as decimal(18, 6))
             -- A message of several segments is one where the plan prices messages.
-            when plan_unit = 'message' and quantity > 0 then cast(1 as decimal(18, 6))
-            when increment_quantity = 0 then quantity
+            when plan_unit = 'message' and kept_quantity > 0 then cast(1 as decimal(18, 6))
+            when increment_quantity = 0 then kept_quantity
             else cast(
-                {{ billed_quantity('quantity', 'minimum_quantity', 'increment_quantity', "'residual'") }}
+                {{ billed_quantity('kept_quantity', 'minimum_quantity', 'increment_quantity', "'residual'") }}
                 as decimal(18, 6)
             )
         end as charged_quantity,

@@ -10,42 +10,17 @@ agreements as (
 
 ),
 
-charges as (
-
-    select
-        partner_id,
-        partner_agreement_id,
-        period_start_date,
-        charge_currency as statement_currency,
-        rounding_mode,
-        line_rounding_decimals,
-        sum(event_count) as event_count,
-        cast(sum(charge_amount) as {{ exact_amount() }}) as charge_amount
-    from {{ ref('int_charges_priced') }}
-    group by
-        partner_id, partner_agreement_id, period_start_date, charge_currency, rounding_mode,
-        line_rounding_decimals
-
-),
-
 charges_taxed as (
 
     select
-        charges.partner_id,
-        charges.period_start_date,
-        charges.statement_currency,
-        sum(charges.event_count) as event_count,
-        cast(sum(charges.charge_amount) as {{ exact_amount() }}) as charge_amount,
-        cast(sum(
-            {{ round_money(
-                multiply_exactly('charges.charge_amount', 'agreements.tax_ratio'),
-                'charges.line_rounding_decimals', 'charges.rounding_mode'
-            ) }}
-        ) as {{ exact_amount() }}) as tax_amount
-    from charges
-    inner join agreements
-        on charges.partner_agreement_id = agreements.agreement_id
-    group by charges.partner_id, charges.period_start_date, charges.statement_currency
+        partner_id,
+        period_start_date,
+        charge_currency as statement_currency,
+        sum(event_count) as event_count,
+        cast(sum(charge_amount) as {{ exact_amount() }}) as charge_amount,
+        cast(sum(tax_amount) as {{ exact_amount() }}) as tax_amount
+    from {{ ref('int_taxes_charged') }}
+    group by partner_id, period_start_date, charge_currency
 
 ),
 

@@ -51,6 +51,7 @@ events_with_terms as (
         events.vendor_currency,
         events.counts_toward_commitment,
         events.quantity,
+        events.refunded_quantity,
         events.started_at,
         events.received_at,
         numbers.country_code,

@@ -193,6 +193,7 @@ events_rated as (
         destination_id,
         destination_name,
         quantity_unit,
+        refunded_quantity,
         coalesce(rate_unit, quantity_unit) as billed_unit,
         quantity,
         case when rating_status = 'rated' then coalesce(counted_quantity, 0) end as billed_quantity,

@@ -40,6 +40,7 @@ numbers_padded as (
         events.vendor_currency,
         events.counts_toward_commitment,
         events.quantity,
+        events.refunded_quantity,
         -- The domain of an e-mail and the nothing of a data session begin with no code.
         case
             when {{ needs_number('events.service') }} or {{ is_digits('events.destination') }}

@@ -31,6 +31,8 @@ records as (
                 as refunded_event_id,
             -- Kept in 64 bits; what does not fit is refused.
             try_cast(quantity as decimal(18, 6)) as quantity,
+            {{ 'try_cast(refunded_quantity as decimal(18, 6))' if feed == 'native'
+                else 'cast(null as decimal(18, 6))' }} as refunded_quantity,
             vendor_amount,
             started_at,
             received_at,

@@ -39,6 +39,7 @@ events_deduplicated as (
         records.file_id,
         records.record_number,
         records.quantity,
+        records.refunded_quantity,
         case when repeated.event_id is null then records.vendor_amount else repeated.vendor_amount end
             as vendor_amount,
         coalesce(repeated.record_count, 1) as record_count,

@@ -22,7 +22,8 @@ SUITE = gx.ExpectationSuite(
         ),
         gxe.UnexpectedRowsExpectation(
             unexpected_rows_query="""
-                select * from {batch} where plan_id is null and charge_type != 'statement_rounding'""",
+                select * from {batch} where plan_id is null
+                and charge_type not in ('statement_rounding', 'tax', 'revenue_share')""",
             description="every charge names its plan",
             severity="critical",
         ),

@@ -809,12 +809,17 @@ class EventExplained:
             "partner_local_date",
         )  # fmt: skip
         found = self.row(ATTRIBUTED, event_id=self.event_id)
+        refunded = self.event["refunded_quantity"] or 0
         status, partner = found["charge_status"], found["partner_id"]
         if status == "charged":
             sentence = (
                 f"{partner} is charged for {self._quantity(found['charged_quantity'])} by plan {found['plan_id']} "
                 f"(agreement {found['partner_agreement_id']}, day {found['partner_local_date']})."
             )
+            if refunded:
+                sentence = f"{self._quantity(refunded)} of it are refunded. {sentence}"
+        elif status == "not_charged" and refunded == self.event["quantity"] != 0:
+            sentence = f"All of it is refunded: {partner} is charged for nothing."
         elif status == "not_charged":
             sentence = f"Plan {found['plan_id']} of {partner} does not charge for {self.event['event_status']}."
         else:

@@ -80,7 +80,7 @@ SOURCES = {
             'tollgate statement --partner ' || partner_id as next
         from tollgate.settle.fct_partner_statement_lines
         where partner_id = $party_id and charge_currency = $currency and period_start_date = $month
-            and charge_amount != 0
+            and charge_amount != 0 and charge_type not in ('tax', 'revenue_share')
     """,
     "partner_tax": """
         select 'tax on the statement' as what, tax_amount as amount,

@@ -48,10 +48,12 @@ PACK_STATEMENTS = """
 """
 PACK_LINES = """
     create table pack.lines as
-    select lines.* exclude (partner_id, billing_period_id), periods.agreement_id
+    select
+        lines.* exclude (partner_id, billing_period_id, tax_ratio, seller_partner_id, rule_id), periods.agreement_id
     from published.settle.fct_partner_statement_lines as lines
     left join published.settle.dim_billing_periods as periods using (billing_period_id)
     where lines.partner_id = $partner_id and lines.period_start_date = $month
+        and lines.charge_type not in ('tax', 'revenue_share')
     order by lines.statement_id, lines.plan_id nulls last, lines.line_key nulls first, lines.statement_line_id
 """
 PACK_CHARGES = """

@@ -314,7 +314,7 @@ def add_record(
 ) -> None:
     said = Fields(f"{case_id}: records", record).read(
         "charge_id", quantity=None, amount=None, group=None, bucket=None, prorated_quantity=None,
-        counts_toward_commitment=True,
+        counts_toward_commitment=True, refunded_quantity=None,
     )  # fmt: skip
     plan = plans[said["charge_id"]]
     started_at = at(month, plan.hour_of(said["bucket"]) if plan.by_bucket else 0, number)
@@ -337,6 +337,7 @@ def add_record(
         country=plan.country,
         quantity="1" if plan.by_amount else said["quantity"],
         counts_toward_commitment=str(said["counts_toward_commitment"]).lower(),
+        refunded_quantity=said["refunded_quantity"],
         **money,
     )
 

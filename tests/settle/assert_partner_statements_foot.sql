@@ -1,5 +1,5 @@
--- Fails if a statement is not its lines plus tax less shares, or a line is on no statement: a partner would
--- be asked for another sum than the lines explain.
+-- Fails if a statement is not its charges plus tax less shares, its lines do not add up to it, or a line is on
+-- no statement: a partner would be asked for another sum than the lines explain.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_partner_statements', 'package': 'tollgate'}}}) }}
 with
 
@@ -8,7 +8,10 @@ lines_summed as (
     select
         statement_id,
         sum(event_count) as event_count,
-        sum(charge_amount) as charge_amount
+        sum(case when charge_type in ('tax', 'revenue_share') then 0 else charge_amount end)
+            as charge_amount,
+        sum(case when charge_type = 'tax' then charge_amount else 0 end) as tax_amount,
+        sum(charge_amount) as owed_amount
     from {{ ref('fct_partner_statement_lines') }}
     group by statement_id
 
@@ -45,6 +48,8 @@ left join shares_summed
 where
     statements.statement_id is null
     or statements.charge_amount != coalesce(lines_summed.charge_amount, 0)
+    or statements.tax_amount != coalesce(lines_summed.tax_amount, 0)
+    or statements.receivable_amount - statements.payable_amount != coalesce(lines_summed.owed_amount, 0)
     or statements.event_count != coalesce(lines_summed.event_count, 0)
     or statements.revenue_share_amount != coalesce(shares_summed.allocated_amount, 0)
     or statements.receivable_amount - statements.payable_amount

@@ -26,6 +26,12 @@ events_read as (
         try_cast(coalesce(trim(is_final_attempt), 'true') as boolean) as is_final_attempt,
         try_cast(coalesce(trim(counts_toward_commitment), 'true') as boolean) as counts_toward_commitment,
         trim(refund_of) as refund_of,
+        nullif({{ counted_quantity(
+            parse_decimal('refunded_quantity', type='decimal(18, 6)'), unit_written,
+            parse_decimal('refunded_quantity', type='decimal(38, 15)'), 'decimal(18, 6)'
+        ) }}, 0) as refunded_quantity,
+        {{ parse_decimal('refunded_quantity', type='decimal(38, 15)') }} as refunded_quantity_written,
+        refunded_quantity as refunded_quantity_text,
         {{ counted_quantity(
             parse_decimal('quantity', type='decimal(18, 6)'), unit_written,
             parse_decimal('quantity', type='decimal(38, 15)'), 'decimal(18, 6)'
@@ -55,6 +61,11 @@ select
             when refund_of is not null and (vendor_amount is null or vendor_amount >= 0)
                 then 'refund_without_negative_amount'
             when refund_of is not null and quantity = 0 then 'refund_without_quantity'
+            when
+                refunded_quantity_text is not null
+                and (refunded_quantity_written is null or refunded_quantity_written < 0)
+                then 'refunded_quantity_unreadable'
+            when refunded_quantity > quantity then 'refunded_quantity_above_quantity'
         end
     ) as refusal_reason
 from events_read

@@ -73,6 +73,7 @@ window.tollgate = (() => {
   }
   const plain = value => value === null || value === undefined ? "" : format("NumberFormat", { maximumFractionDigits: 12 }).format(value);
   const percent = thousandths => format("NumberFormat", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(thousandths / 1000);
+  const ratio = text => format("NumberFormat", { style: "percent", maximumFractionDigits: 4 }).format(text);
   const count = (n, one, many) => `${plain(n)} ${n === 1 ? one : many || one + "s"}`;
   const asDate = day => new Date(day.slice(0, 10) + "T00:00:00Z");
   const date = day => day ? format("DateTimeFormat", { dateStyle: "medium", timeZone: "UTC" }).format(asDate(day)) : "";
@@ -214,7 +215,7 @@ window.tollgate = (() => {
       document.body.append(field); field.select(); document.execCommand("copy"); field.remove();
     }
   }
-  return { el, sum, minus, negated, sign, size, compare, permille, money, number, plain, percent, count, date, weekday, month, instant, daysFrom, clock, country, words, unit,
+  return { el, sum, minus, negated, sign, size, compare, permille, money, number, plain, percent, ratio, count, date, weekday, month, instant, daysFrom, clock, country, words, unit,
     state, link, go, remember, today, put, load, rows, groups, select, dayField, period, periodField, currencyField, head, section, figures, tag, signed, VARIANCE, MARGIN,
     page, copyable, copy, chunks };
 })();

@@ -23,6 +23,16 @@
     ];
   }
 
+  /* The unit price of a tier, what is due once for it, or the part that tax is. */
+  function priceOf(row) {
+    const parts = [
+      row.unit_amount !== null && (sign(row.unit_amount) || !sign(row.flat_amount)) && `${money(row.unit_amount, row.charge_currency)}${row.priced_per_quantity > 1 ? ` for ${plain(row.priced_per_quantity)}` : ""}`,
+      row.flat_amount !== null && sign(row.flat_amount) && `${money(row.flat_amount, row.charge_currency)} once`,
+      row.tax_ratio !== null && tollgate.ratio(row.tax_ratio),
+    ];
+    return parts.filter(Boolean).join(", ");
+  }
+
   /* How much of a commitment is used: the charge so far, and what is left of it. */
   function commitments(list, withPartner) {
     const committed = list.filter(row => row.commitment_left_amount !== null).map(row => {
@@ -66,11 +76,11 @@
         columns: [{ key: "plan_id", label: "Plan" }, { key: "service", label: "Service", type: "word" }, { key: "event_count", label: "Events", type: "count", total: true }, { key: "used_quantity", label: "Used", type: "quantity" }, { key: "quantity_unit", label: "Unit", type: "word" }, { key: "free_quantity_left", label: "Free left", type: "quantity" }, { key: "charge_amount", label: "Charge so far", type: "money", currency: "charge_currency", total: true }, { key: "projected_charge_amount", label: "At the month's end", type: "money", currency: "charge_currency", total: true }],
       }),
       table({
-        id: "statement", title: `Statement of ${month(period)}, line by line`, rows: lines, none: "No charge in this month.", limit: 40,
+        id: "statement", title: `Statement of ${month(period)}, line by line`, rows: lines, said: lines.length ? "The total is what it owes us; below zero, what we owe it." : null, none: "No charge in this month.", limit: 40,
         columns: [
-          { key: "plan_id", label: "Plan" }, { key: "service", label: "Service", type: "word" }, { key: "direction", label: "Direction", type: "word" }, { key: "country_code", label: "Country", value: row => row.country_code === "*" ? "all" : row.country_code },
+          { key: "plan_id", label: "Plan or rule", value: row => row.plan_id || row.rule_id }, { key: "service", label: "Service", type: "word" }, { key: "direction", label: "Direction", type: "word" }, { key: "country_code", label: "Country", value: row => row.country_code === "*" ? "all" : row.country_code },
           { key: "charge_type", label: "Charge", type: "word" }, { key: "tier_number", label: "Tier", type: "count" }, { key: "event_count", label: "Events", type: "count" }, { key: "charged_quantity", label: "Quantity", type: "quantity" }, { key: "quantity_unit", label: "Unit", type: "word" },
-          { key: "unit_amount", label: "Price", type: "money", currency: "charge_currency", show: row => row.unit_amount === null ? "" : `${money(row.unit_amount, row.charge_currency)}${row.priced_per_quantity > 1 ? ` for ${plain(row.priced_per_quantity)}` : ""}` },
+          { key: "unit_amount", label: "Price", type: "money", currency: "charge_currency", show: priceOf },
           { key: "charge_amount", label: "Amount", type: "money", currency: "charge_currency", total: true, tones: { negative: ["taken off", "good"] } },
         ],
       }),
