@@ -120,6 +120,11 @@ class Year:
             """create table attribute.int_shares_allocated (
                 beneficiary_partner_id varchar, period_start_date date, share_currency varchar,
                 allocated_amount decimal(38, 12))""",
+            """create table reconcile.int_nettings_converted (
+                party_id varchar, party_role varchar, period_start_date date, document_currency varchar,
+                payable_amount decimal(38, 12), receivable_amount decimal(38, 12), netting_currency varchar,
+                netted_payable_amount decimal(38, 12), netted_receivable_amount decimal(38, 12),
+                is_converted boolean)""",
             """create table stage.int_payments_collected (
                 party_id varchar, settles varchar, direction varchar, payment_currency varchar,
                 paid_amount decimal(18, 6), value_date date, refusal_reason varchar)""",

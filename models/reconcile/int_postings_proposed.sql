@@ -80,6 +80,14 @@ payments as (
 
 ),
 
+-- What is netted in another currency leaves the account in its own and comes back in the other.
+nettings as (
+
+    select * from {{ ref('int_nettings_converted') }}
+    where is_converted
+
+),
+
 amounts_right as (
 
     select
@@ -153,6 +161,29 @@ amounts_right as (
         currency,
         amount
     from shares
+    {% for entry_type, role, amount in [
+        ('carrier_exchange', 'carrier', '{}payable_amount - {}receivable_amount'),
+        ('partner_exchange', 'partner', '{}receivable_amount'), ('share_exchange', 'partner', '{}payable_amount')
+    ] %}
+        union all
+        select
+            '{{ entry_type }}' as entry_type,
+            party_id,
+            period_start_date,
+            document_currency as currency,
+            {{ amount.replace('{}', '') }} as amount
+        from nettings
+        where party_role = '{{ role }}'
+        union all
+        select
+            '{{ entry_type }}' as entry_type,
+            party_id,
+            period_start_date,
+            netting_currency as currency,
+            -({{ amount.replace('{}', 'netted_') }}) as amount
+        from nettings
+        where party_role = '{{ role }}'
+    {% endfor %}
     union all
     select
         entry_type,

@@ -266,6 +266,13 @@ rows_refused as (
     where refusal_reason is not null
     union all
     select
+        'netting_agreements' as terms_table,
+        coalesce(party_id, '?') as term_id,
+        refusal_reason
+    from {{ ref('stg_terms__netting_agreements') }}
+    where refusal_reason is not null
+    union all
+    select
         'chart_of_accounts' as terms_table,
         coalesce(account, '?') as term_id,
         refusal_reason

@@ -59,57 +59,81 @@ CREDITS = """
     where credits.carrier_id = $party_id and credits.credit_currency = $currency and credits.refusal_reason is null
         and coalesce(disputes.period_start_date, invoices.period_start_date) = $month and {which}
 """
-SOURCES = {
-    "carrier_cost": INVOICE_LINES.format(which="line_type != 'tax'")
-    + " union all "
-    + CLAIMS.format(sign="-", which="cause != 'TAX'"),
-    "carrier_tax": INVOICE_LINES.format(which="line_type = 'tax'")
-    + " union all "
-    + CLAIMS.format(sign="-", which="cause = 'TAX'"),
-    "carrier_dispute": CLAIMS.format(sign="", which="true"),
-    "carrier_credit": CREDITS.format(which="credits.dispute_id is not null"),
-    "carrier_credit_cost": CREDITS.format(which="credits.dispute_id is null"),
-    "carrier_accrual": """
+SOURCES = (
+    {
+        "carrier_cost": INVOICE_LINES.format(which="line_type != 'tax'")
+        + " union all "
+        + CLAIMS.format(sign="-", which="cause != 'TAX'"),
+        "carrier_tax": INVOICE_LINES.format(which="line_type = 'tax'")
+        + " union all "
+        + CLAIMS.format(sign="-", which="cause = 'TAX'"),
+        "carrier_dispute": CLAIMS.format(sign="", which="true"),
+        "carrier_credit": CREDITS.format(which="credits.dispute_id is not null"),
+        "carrier_credit_cost": CREDITS.format(which="credits.dispute_id is null"),
+        "carrier_accrual": """
         select 'not invoiced yet: ' || accrual_id as what, accrued_amount as amount, null as next
         from tollgate.reconcile.int_accruals_estimated
         where carrier_id = $party_id and accrual_currency = $currency and period_start_date = $month
             and accrued_amount != 0
     """,
-    "partner_charge": """
+        "partner_charge": """
         select 'statement line ' || statement_line_id as what, charge_amount as amount,
             'tollgate statement --partner ' || partner_id as next
         from tollgate.settle.fct_partner_statement_lines
         where partner_id = $party_id and charge_currency = $currency and period_start_date = $month
             and charge_amount != 0 and charge_type not in ('tax', 'revenue_share')
     """,
-    "partner_tax": """
+        "partner_tax": """
         select 'tax on the statement' as what, tax_amount as amount,
             'tollgate statement --partner ' || partner_id as next
         from tollgate.settle.fct_partner_statements
         where partner_id = $party_id and statement_currency = $currency and period_start_date = $month
             and tax_amount != 0
     """,
-    "revenue_share": """
+        "revenue_share": """
         select 'share ' || allocation_id as what, allocated_amount as amount,
             'tollgate statement --partner ' || beneficiary_partner_id as next
         from tollgate.settle.fct_revenue_share_allocations
         where beneficiary_partner_id = $party_id and share_currency = $currency and period_start_date = $month
             and allocated_amount != 0
     """,
-} | {
-    entry_type: f"""
+    }
+    | {
+        entry_type: f"""
+        select 'netted ' || document_id || case when document_currency = $currency then ' into ' || netting_currency
+                else ' from ' || document_currency || ' at ' || netting_units_per_base || ' / '
+                    || document_units_per_base || ' of ' || fx_date end as what,
+            case when document_currency = $currency then {amount} else -({netted}) end as amount, null as next
+        from tollgate.reconcile.int_nettings_converted
+        where party_id = $party_id and $currency in (document_currency, netting_currency) and is_converted
+            and period_start_date = $month and party_role = '{role}'
+    """
+        for entry_type, role, amount, netted in (
+            (
+                "carrier_exchange",
+                "carrier",
+                "payable_amount - receivable_amount",
+                "netted_payable_amount - netted_receivable_amount",
+            ),
+            ("partner_exchange", "partner", "receivable_amount", "netted_receivable_amount"),
+            ("share_exchange", "partner", "payable_amount", "netted_payable_amount"),
+        )
+    }
+    | {
+        entry_type: f"""
         select direction || ' ' || payment_reference || ' on ' || value_date as what,
             case when direction = '{direction}' then paid_amount else -paid_amount end as amount, null as next
         from tollgate.stage.int_payments_collected
         where party_id = $party_id and payment_currency = $currency and refusal_reason is null
             and settles = '{settles}' and date_trunc('month', value_date) = $month
     """
-    for entry_type, settles, direction in (
-        ("carrier_payment", "carrier", "paid"),
-        ("partner_receipt", "partner", "received"),
-        ("partner_payout", "share", "paid"),
-    )
-}
+        for entry_type, settles, direction in (
+            ("carrier_payment", "carrier", "paid"),
+            ("partner_receipt", "partner", "received"),
+            ("partner_payout", "share", "paid"),
+        )
+    }
+)
 """What an entry of each kind is the sum of: a row per part, with the command that explains the part."""
 
 

@@ -3,23 +3,23 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_netting_statements', 'package': 'tollgate'}}}) }}
 with
 
-both_sides as (
+documents as (
 
     select
-        settlements.carrier_id as party_id,
-        settlements.period_start_date,
-        settlements.settlement_currency as currency,
-        settlements.payable_amount - settlements.receivable_amount as owed_amount
+        'carrier:' || settlements.carrier_settlement_id as netting_line_id,
+        settlements.settlement_currency as document_currency,
+        settlements.payable_amount,
+        settlements.receivable_amount
     from {{ ref('fct_carrier_settlements') }} as settlements
     inner join {{ ref('dim_carriers') }} as carriers
         on settlements.carrier_id = carriers.carrier_id
     where carriers.is_partner
     union all
     select
-        statements.partner_id as party_id,
-        statements.period_start_date,
-        statements.statement_currency as currency,
-        statements.payable_amount - statements.receivable_amount as owed_amount
+        'partner:' || statements.statement_id as netting_line_id,
+        statements.statement_currency as document_currency,
+        statements.payable_amount,
+        statements.receivable_amount
     from {{ ref('fct_partner_statements') }} as statements
     inner join {{ ref('dim_partners') }} as partners
         on statements.partner_id = partners.partner_id
@@ -27,31 +27,39 @@ both_sides as (
 
 ),
 
-both_sides_summed as (
+lines_summed as (
 
     select
-        party_id,
-        period_start_date,
-        currency,
-        sum(owed_amount) as owed_amount
-    from both_sides
-    group by party_id, period_start_date, currency
+        netting_statement_id,
+        sum(netted_payable_amount - netted_receivable_amount) as owed_amount
+    from {{ ref('fct_netting_lines') }}
+    group by netting_statement_id
 
 )
 
 select
-    coalesce(netted.party_id, both_sides_summed.party_id) as party_id,
-    netted.net_payable_amount,
-    netted.net_receivable_amount,
-    both_sides_summed.owed_amount
-from {{ ref('fct_netting_statements') }} as netted
-full outer join both_sides_summed
-    on
-        netted.party_id = both_sides_summed.party_id
-        and netted.period_start_date = both_sides_summed.period_start_date
-        and netted.netting_currency = both_sides_summed.currency
+    coalesce(documents.netting_line_id, netted.netting_line_id) as id,
+    documents.payable_amount - documents.receivable_amount as expected_amount,
+    netted.payable_amount - netted.receivable_amount as found_amount
+from documents
+full outer join {{ ref('fct_netting_lines') }} as netted
+    on documents.netting_line_id = netted.netting_line_id
 where
-    netted.net_payable_amount - netted.net_receivable_amount is distinct from both_sides_summed.owed_amount
+    documents.payable_amount is distinct from netted.payable_amount
+    or documents.receivable_amount is distinct from netted.receivable_amount
+    or documents.document_currency is distinct from netted.document_currency
+
+union all
+
+select
+    coalesce(netted.netting_statement_id, lines_summed.netting_statement_id) as id,
+    lines_summed.owed_amount as expected_amount,
+    netted.net_payable_amount - netted.net_receivable_amount as found_amount
+from {{ ref('fct_netting_statements') }} as netted
+full outer join lines_summed
+    on netted.netting_statement_id = lines_summed.netting_statement_id
+where
+    netted.net_payable_amount - netted.net_receivable_amount is distinct from lines_summed.owed_amount
     or netted.net_payable_amount - netted.net_receivable_amount
     != netted.carrier_payable_amount + netted.partner_payable_amount
     - netted.carrier_receivable_amount - netted.partner_receivable_amount
