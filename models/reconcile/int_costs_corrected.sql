@@ -1,6 +1,7 @@
 -- One row per rating group, local day and way in which its cost is known after reconciliation: its part of
 -- what we accept of the invoice lines that cover it, by rated cost, to a millionth, in the currency of the
--- invoice, and the rated cost of what no line covers yet. A day has more than one row only where its dial
+-- invoice, and the rated cost of what no line covers yet; and its part of what is disputed and has not come
+-- back, null where there is none. A day has more than one row only where its dial
 -- codes stand on invoices in several currencies, or some of them on none. The parts of a line add up to its
 -- accepted amount.
 with
@@ -22,7 +23,8 @@ disputed as (
 
     select
         invoice_line_id,
-        cast(sum(claimed_variance_amount) as {{ exact_amount() }}) as disputed_amount
+        cast(sum(claimed_variance_amount) as {{ exact_amount() }}) as disputed_amount,
+        cast(sum(open_variance_amount) as {{ exact_amount() }}) as open_amount
     from {{ ref('int_variances_disputed') }}
     group by invoice_line_id
 
@@ -33,7 +35,8 @@ accepted_lines as (
     select
         invoice_lines.invoice_line_id,
         invoice_lines.invoice_currency,
-        invoice_lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as accepted_amount
+        invoice_lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as accepted_amount,
+        coalesce(disputed.open_amount, 0) as open_amount
     from {{ ref('int_invoice_lines_matched') }} as invoice_lines
     left join disputed
         on invoice_lines.invoice_line_id = disputed.invoice_line_id
@@ -50,7 +53,8 @@ costs_covered as (
         costs.rated_cost_amount,
         accepted_lines.invoice_line_id,
         accepted_lines.invoice_currency,
-        {{ round_money('accepted_lines.accepted_amount', 6, "'half_up'") }} as accepted_amount
+        {{ round_money('accepted_lines.accepted_amount', 6, "'half_up'") }} as accepted_amount,
+        {{ round_money('accepted_lines.open_amount', 6, "'half_up'") }} as open_amount
     from costs
     inner join accepted_lines
         on costs.invoice_line_id = accepted_lines.invoice_line_id
@@ -67,6 +71,23 @@ costs_allocated as (
 
 ),
 
+disputes_covered as (
+
+    select * from costs_covered
+    where open_amount != 0
+
+),
+
+disputes_allocated as (
+
+    {{ allocate(
+        source='disputes_covered', total='open_amount', weight='rated_cost_amount',
+        group_by='invoice_line_id', tie_break='carrier_local_date, rating_group_id, dial_code', decimals=6,
+        into='expected_credit_amount'
+    ) }}
+
+),
+
 parts_corrected as (
 
     select
@@ -76,6 +97,7 @@ parts_corrected as (
         coalesce(accepted_lines.invoice_currency, costs.rated_cost_currency) as corrected_cost_currency,
         -- Where the usage behind a line cost nothing, nothing is laid on it.
         coalesce(costs_allocated.corrected_cost_amount, costs.rated_cost_amount) as corrected_cost_amount,
+        disputes_allocated.expected_credit_amount,
         accepted_lines.invoice_line_id is not null as is_covered
     from costs
     left join accepted_lines
@@ -85,6 +107,11 @@ parts_corrected as (
             costs.rating_group_id = costs_allocated.rating_group_id
             and costs.carrier_local_date = costs_allocated.carrier_local_date
             and costs.dial_code = costs_allocated.dial_code
+    left join disputes_allocated
+        on
+            costs.rating_group_id = disputes_allocated.rating_group_id
+            and costs.carrier_local_date = disputes_allocated.carrier_local_date
+            and costs.dial_code = disputes_allocated.dial_code
 
 ),
 
@@ -96,7 +123,8 @@ parts_summed as (
         corrected_cost_currency,
         is_covered,
         cast(sum(rated_cost_amount) as {{ exact_amount() }}) as part_rated_amount,
-        cast(sum(corrected_cost_amount) as {{ exact_amount() }}) as corrected_cost_amount
+        cast(sum(corrected_cost_amount) as {{ exact_amount() }}) as corrected_cost_amount,
+        cast(sum(expected_credit_amount) as {{ exact_amount() }}) as expected_credit_amount
     from parts_corrected
     group by rating_group_id, carrier_local_date, corrected_cost_currency, is_covered
 
@@ -116,6 +144,7 @@ costs_corrected as (
         ) as rated_cost_amount,
         corrected_cost_currency,
         corrected_cost_amount,
+        expected_credit_amount,
         is_covered,
         count(*) over (partition by rating_group_id, carrier_local_date) > 1 as is_divided,
         carrier_local_date

@@ -1,8 +1,9 @@
--- One row per usage group that is rated or charged, with what it earns, costs and gives away: its part of the
--- revenue and of the shares of its plan's day, by charged quantity, and of the corrected cost of its rating
--- group's day, by rated cost. Parts are rounded down to a millionth; what they leave over of a day, less than
--- a millionth for each, goes to the largest of them, so that they add up to the day exactly. A group has one
--- more row, without events and revenue, for each further way in which the cost of its day is known.
+-- One row per usage group that is rated or charged, with what it earns, costs and gives away: its part of
+-- the revenue and of the shares of its plan's day, by charged quantity, and of the corrected cost and of
+-- the expected credits of its rating group's day, by rated cost. Parts are rounded down to a millionth;
+-- what they leave over of a day, less than a millionth for each, goes to the largest of them, so that
+-- they add up to the day exactly. A group has one more row, without events and revenue, for each further
+-- way in which the cost of its day is known.
 with
 
 parts as (
@@ -33,7 +34,10 @@ parts as (
         ) }} as share_units,
         {{ part_rounded_down(
             'costs_of_days.corrected_cost_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12
-        ) }} as cost_units
+        ) }} as cost_units,
+        {{ part_rounded_down(
+            'costs_of_days.expected_credit_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12
+        ) }} as credit_units
     from {{ ref('int_usage_summed') }} as groups_summed
     left join {{ ref('int_costs_corrected') }} as costs_of_days
         on
@@ -93,14 +97,17 @@ costs_left as (
         parts_summed.part_number,
         parts_summed.largest_group_number,
         costs_of_days.corrected_cost_amount - {{ from_units('parts_summed.cost_units * 1000000') }}
-            as cost_amount
+            as cost_amount,
+        costs_of_days.expected_credit_amount - {{ from_units('parts_summed.credit_units * 1000000') }}
+            as credit_amount
     from (
         select
             rating_group_id,
             carrier_local_date,
             part_number,
             max_by(group_number, {{ in_turn('rated_cost_amount', 'group_number') }}) as largest_group_number,
-            sum(cost_units) as cost_units
+            sum(cost_units) as cost_units,
+            sum(credit_units) as credit_units
         from parts
         where is_allocated and cost_units is not null
         group by rating_group_id, carrier_local_date, part_number
@@ -133,6 +140,12 @@ usage_valued as (
                     + {{ from_units('coalesce(parts.cost_units, 0) * 1000000') }}
             when parts.corrected_cost_currency is not null then parts.rated_cost_amount
         end as corrected_cost_amount,
+        case
+            when parts.credit_units is not null
+                then
+                    coalesce(costs_left.credit_amount, 0)
+                    + {{ from_units('parts.credit_units * 1000000') }}
+        end as expected_credit_amount,
         parts.usage_date,
         parts.carrier_local_date,
         parts.partner_local_date

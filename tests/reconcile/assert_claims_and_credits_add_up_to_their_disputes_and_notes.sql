@@ -1,4 +1,4 @@
--- Fails if what is still claimed of the lines of a dispute is not what the dispute claims, or if the parts of
+-- Fails if what is claimed or open of the lines of a dispute is not what the dispute says, or if the parts of
 -- credit notes are not the notes: money would be claimed twice, or a credit lost between two disputes.
 {{ config(meta={'dagster': {'ref': {'name': 'int_disputes_followed', 'package': 'tollgate'}}}) }}
 with
@@ -7,7 +7,8 @@ claims_summed as (
 
     select
         dispute_id,
-        sum(claimed_variance_amount) as claimed_amount
+        sum(claimed_variance_amount) as claimed_amount,
+        sum(open_variance_amount) as open_amount
     from {{ ref('int_variances_disputed') }}
     group by dispute_id
 
@@ -45,7 +46,10 @@ left join claims_summed
     on disputes.dispute_id = claims_summed.dispute_id
 where
     disputes.dispute_amount > 0
-    and disputes.claimed_amount != coalesce(claims_summed.claimed_amount, 0)
+    and (
+        disputes.claimed_amount != coalesce(claims_summed.claimed_amount, 0)
+        or disputes.open_amount != coalesce(claims_summed.open_amount, 0)
+    )
 
 union all
 

@@ -1,5 +1,6 @@
--- Fails if the corrected costs behind an invoice line do not add up to what we accept of it, or an expected
--- cost has none: margins would be counted from a cost that nobody pays.
+-- Fails if the corrected costs and the expected credits behind an invoice line do not add up to what we
+-- accept of it and to what is open of its disputes, or an expected cost has none: margins would be counted
+-- from a cost that nobody pays.
 {{ config(meta={'dagster': {'ref': {'name': 'int_costs_corrected', 'package': 'tollgate'}}}) }}
 with
 
@@ -25,7 +26,8 @@ disputed as (
 
     select
         invoice_line_id,
-        sum(claimed_variance_amount) as disputed_amount
+        sum(claimed_variance_amount) as disputed_amount,
+        sum(open_variance_amount) as open_amount
     from {{ ref('int_variances_disputed') }}
     group by invoice_line_id
 
@@ -49,7 +51,8 @@ amounts_right as (
     select
         invoice_lines.carrier_id,
         invoice_lines.invoice_currency as currency,
-        invoice_lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as amount
+        invoice_lines.invoiced_amount - coalesce(disputed.disputed_amount, 0) as amount,
+        coalesce(disputed.open_amount, 0) as credit_amount
     from {{ ref('int_invoice_lines_matched') }} as invoice_lines
     inner join line_costs
         on invoice_lines.invoice_line_id = line_costs.invoice_line_id
@@ -60,7 +63,8 @@ amounts_right as (
     select
         carrier_id,
         rated_cost_currency as currency,
-        rated_cost_amount as amount
+        rated_cost_amount as amount,
+        0 as credit_amount
     from {{ ref('int_costs_expected') }}
     where invoice_line_id is null
 
@@ -71,7 +75,8 @@ amounts_right_summed as (
     select
         carrier_id,
         currency,
-        sum(amount) as amount
+        sum(amount) as amount,
+        sum(credit_amount) as credit_amount
     from amounts_right
     group by carrier_id, currency
 
@@ -82,7 +87,8 @@ corrected_summed as (
     select
         ratings.carrier_id,
         corrected.corrected_cost_currency as currency,
-        sum(corrected.corrected_cost_amount) as corrected_cost_amount
+        sum(corrected.corrected_cost_amount) as corrected_cost_amount,
+        sum(corrected.expected_credit_amount) as expected_credit_amount
     from {{ ref('int_costs_corrected') }} as corrected
     inner join {{ ref('int_ratings_grouped') }} as ratings
         on corrected.rating_group_id = ratings.rating_group_id
@@ -109,4 +115,6 @@ full outer join corrected_summed
     on
         amounts_right_summed.carrier_id = corrected_summed.carrier_id
         and amounts_right_summed.currency = corrected_summed.currency
-where coalesce(amounts_right_summed.amount, 0) != coalesce(corrected_summed.corrected_cost_amount, 0)
+where
+    coalesce(amounts_right_summed.amount, 0) != coalesce(corrected_summed.corrected_cost_amount, 0)
+    or coalesce(amounts_right_summed.credit_amount, 0) != coalesce(corrected_summed.expected_credit_amount, 0)

@@ -26,7 +26,8 @@ costs_summed as (
         part_number,
         min(corrected_cost_currency) as least_currency,
         max(corrected_cost_currency) as most_currency,
-        sum(corrected_cost_amount) as corrected_cost_amount
+        sum(corrected_cost_amount) as corrected_cost_amount,
+        sum(expected_credit_amount) as expected_credit_amount
     from {{ ref('int_usage_valued') }}
     where corrected_cost_currency is not null
     group by rating_group_id, carrier_local_date, part_number
@@ -70,5 +71,6 @@ full outer join costs_summed
         and costs_of_days.part_number = costs_summed.part_number
 where
     costs_of_days.corrected_cost_amount is distinct from costs_summed.corrected_cost_amount
+    or costs_of_days.expected_credit_amount is distinct from costs_summed.expected_credit_amount
     or costs_of_days.corrected_cost_currency is distinct from costs_summed.least_currency
     or costs_of_days.corrected_cost_currency is distinct from costs_summed.most_currency

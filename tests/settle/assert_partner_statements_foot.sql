@@ -1,5 +1,5 @@
--- Fails if a statement is not its charges plus tax less shares, its lines do not add up to it, or a line is on
--- no statement: a partner would be asked for another sum than the lines explain.
+-- Fails if a statement is not its charges plus tax less shares, its lines do not add up to it, or a line
+-- is on no statement: a partner would be asked for another sum than the lines explain.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_partner_statements', 'package': 'tollgate'}}}) }}
 with
 

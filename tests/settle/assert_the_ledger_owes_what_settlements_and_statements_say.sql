@@ -1,5 +1,5 @@
 -- Fails if the balance of a party in the ledger, booked and proposed, is not what its settlements and
--- statements say, before payments: the accounts would pay another sum than the statement names.
+-- statements say, before payments and netting: the accounts would pay another sum than the statement names.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_settlement_ledger', 'package': 'tollgate'}}}) }}
 with
 
@@ -16,7 +16,9 @@ balances as (
         sum(case when account = 'partner_payable' then credit_amount - debit_amount else 0 end)
             as partner_payable_amount
     from {{ ref('fct_settlement_ledger') }}
-    where entry_type not in ('carrier_payment', 'partner_receipt', 'partner_payout')
+    where
+        entry_type not in ('carrier_payment', 'partner_receipt', 'partner_payout')
+        and entry_type not in ('carrier_exchange', 'partner_exchange', 'share_exchange')
     group by party_id, currency, origin_period_date
 
 ),

@@ -1,5 +1,6 @@
 -- One row per component of a variance that a dispute raises. What of a line is in dispute is decided here,
--- once; what is still claimed of it after answers is the same part of each component.
+-- once; what is still claimed of it after answers, and what of that has not come back, are the same part of
+-- each component.
 with
 
 components as (
@@ -26,6 +27,7 @@ components_summed as (
         components.component_variance_amount,
         disputes.dispute_amount,
         disputes.claimed_amount,
+        disputes.open_amount,
         cast(sum(components.component_variance_amount) over (
             partition by disputes.dispute_id
             order by components.component_variance_amount desc, components.variance_component_id asc
@@ -55,7 +57,15 @@ variances_disputed as (
                 - {{ scale_money(
                     'claimed_amount', '(until_amount - component_variance_amount)', 'dispute_amount', 6
                 ) }}
-        end as claimed_variance_amount
+        end as claimed_variance_amount,
+        case
+            when open_amount = dispute_amount then component_variance_amount
+            else
+                {{ scale_money('open_amount', 'until_amount', 'dispute_amount', 6) }}
+                - {{ scale_money(
+                    'open_amount', '(until_amount - component_variance_amount)', 'dispute_amount', 6
+                ) }}
+        end as open_variance_amount
     from components_summed
 
 )
