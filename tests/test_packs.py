@@ -227,7 +227,11 @@ def test_the_statement_of_each_partner_recomputes_and_holds_nothing_of_another(d
             published(
                 demo[0],
                 f"""select statement_id, receivable_amount - payable_amount from settle.fct_partner_statements
-                where partner_id = '{partner}' and period_start_date = date '2026-10-01'""",
+                where partner_id = '{partner}' and period_start_date = date '2026-10-01'
+                union all
+                select 'net of ' || netting_statement_id, net_receivable_amount - net_payable_amount
+                from settle.fct_netting_statements
+                where party_id = '{partner}' and period_start_date = date '2026-10-01'""",
             )
         )
         own = {partner, *(beneficiary for _, seller, beneficiary in rules if seller == partner)}

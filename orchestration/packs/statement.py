@@ -27,6 +27,11 @@ TABLES = [
     Table(
         "account", "One row per balance and movement of the month's account: above zero you owe us, below zero we you."
     ),
+    Table(
+        "netting",
+        "One row per settlement and statement that are netted, where you are a carrier too: its amounts, the exchange "
+        "rates, and the net that all of them come to.",
+    ),
     Table("shares_given", "One row per beneficiary of the partner's own rules, with its part."),
 ]
 
@@ -139,7 +144,21 @@ PACK_ACCOUNT = """
     from positions
     order by account_currency, position, origin_period_date nulls first, description
 """
-TOTALS = "select statement_id as id, receivable_amount - payable_amount as amount from pack.statements"
+PACK_NETTING = """
+    create table pack.netting as
+    select lines.* exclude (netting_line_id, party_id, is_rate_missing), currencies.minor_unit_decimals,
+        netted.net_payable_amount, netted.net_receivable_amount
+    from published.settle.fct_netting_lines as lines
+    join published.settle.fct_netting_statements as netted using (netting_statement_id)
+    join tollgate.reference.currencies as currencies on currencies.currency_code = lines.netting_currency
+    where lines.party_id = $partner_id and lines.period_start_date = $month
+    order by lines.netting_statement_id, lines.party_role, lines.document_id
+"""
+TOTALS = """
+    select statement_id as id, receivable_amount - payable_amount as amount from pack.statements
+    union all
+    select distinct 'net of ' || netting_statement_id, net_receivable_amount - net_payable_amount from pack.netting
+"""
 
 
 def choose_month(connection: duckdb.DuckDBPyConnection, partner_id: str, month: date | None) -> date:
@@ -166,7 +185,7 @@ def gather(connection: duckdb.DuckDBPyConnection, partner_id: str, month: date, 
         connection.execute(statement, values)
     connection.execute(rounding_sql())
     connection.execute(PACK_TAXES)
-    for statement in (PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN, PACK_ACCOUNT):
+    for statement in (PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN, PACK_ACCOUNT, PACK_NETTING):
         connection.execute(statement, values)
     (partner,) = fetch_rows(connection, PARTNER, partner_id=partner_id)
     return Pack(

@@ -8,6 +8,7 @@ lines as (from 'parquet/lines.parquet'),
 taxes as (from 'parquet/taxes.parquet'),
 shares as (from 'parquet/shares_received.parquet'),
 account as (from 'parquet/account.parquet'),
+netting as (from 'parquet/netting.parquet'),
 statements as (from 'parquet/statements.parquet'),
 
 charges as (
@@ -53,6 +54,31 @@ recomputed as (
     left join charges_taxed using (statement_id)
     left join shares_summed using (statement_id)
     left join accounts_summed using (statement_currency)
+),
+-- Each document in the currency of netting, rounded once.
+documents_converted as (
+    select
+        netting.*,
+        case
+            when document_currency = netting_currency then receivable_amount - payable_amount
+            else scaled(
+                receivable_amount - payable_amount,
+                cast(cast(netting_units_per_base as decimal(38, 8)) * 100000000 as hugeint),
+                cast(cast(document_units_per_base as decimal(38, 8)) * 100000000 as hugeint),
+                minor_unit_decimals, 'half_up'
+            )
+        end as converted_amount
+    from netting
+),
+netted as (
+    select
+        netting_statement_id,
+        netting_currency,
+        max(net_receivable_amount - net_payable_amount) as stated_amount,
+        sum(converted_amount) as recomputed_amount,
+        bool_and(netted_receivable_amount - netted_payable_amount = converted_amount) as is_converted_right
+    from documents_converted
+    group by netting_statement_id, netting_currency
 )
 
 -- What is due to us is positive, what we owe is negative.
@@ -66,4 +92,12 @@ select
     and receivable_amount = greatest(charges + tax - shares, 0)
     and payable_amount = greatest(shares - charges - tax, 0) as agrees
 from recomputed
-order by statement_id;
+union all
+select
+    'net of ' || netting_statement_id as id,
+    stated_amount,
+    cast(recomputed_amount as decimal(18, 6)) as recomputed_amount,
+    netting_currency as currency,
+    is_converted_right and stated_amount = recomputed_amount as agrees
+from netted
+order by id;
