@@ -23,9 +23,11 @@ parties as (
         trim(postal_code) as postal_code,
         upper(trim(country_code)) as country_code,
         upper(replace(trim(tax_id), ' ', '')) as tax_id,
+        trim(registration_scheme) as registration_scheme,
         trim(registration_id) as registration_id,
         upper(trim(endpoint_scheme)) as endpoint_scheme,
         trim(endpoint_id) as endpoint_id,
+        upper(replace(trim(payment_account), ' ', '')) as payment_account,
         upper(trim(untaxed_category)) as untaxed_category,
         trim(untaxed_reason) as untaxed_reason,
         trim(self_billing_agreement) as self_billing_agreement,
@@ -59,9 +61,11 @@ select
     postal_code,
     country_code,
     tax_id,
+    registration_scheme,
     registration_id,
     endpoint_scheme,
     endpoint_id,
+    payment_account,
     untaxed_category,
     untaxed_reason,
     self_billing_agreement,
@@ -80,6 +84,7 @@ select
             substring(tax_id, 1, 2) not in ('EL', 'XI')
             and substring(tax_id, 1, 2) not in (select known_countries.country_code from known_countries)
             then 'tax_id_unreadable'
+        when registration_scheme is not null and registration_id is null then 'registration_unreadable'
         when (endpoint_scheme is null) != (endpoint_id is null) then 'endpoint_unreadable'
         when untaxed_category not in ('AE', 'E', 'G', 'O', 'Z') then 'tax_category_unknown'
         when untaxed_category in ('AE', 'E', 'G', 'O') and untaxed_reason is null
