@@ -233,8 +233,8 @@ def _missing(document: Row, us: Row | None, them: Row | None) -> str | None:
         )
     if any(document[amount] % document["unit"] for amount in ("net_amount", "tax_amount")):
         return (
-            f"{plain(document['net_amount'])} and tax of {plain(document['tax_amount'])} are booked, and "
-            f"{document['currency']} has no such small unit: give the agreement total_rounding_decimals"
+            f"{plain(document['net_amount'])} and tax of {plain(document['tax_amount'])} are booked, finer than "
+            f"{document['currency']} is paid in: total_rounding_decimals of an agreement rounds its charges"
         )
     return None
 
