@@ -77,9 +77,10 @@ def copy(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckd
     folder = copied(home, tmp_path_factory.mktemp("copy"))
     file = folder / "warehouse" / "tollgate.duckdb"
     with duckdb.connect(str(file)) as warehouse:
-        warehouse.execute("create table stage.given as from stage.stg_terms__invoice_parties")
-        warehouse.execute("drop view stage.stg_terms__invoice_parties")
-        warehouse.execute("alter table stage.given rename to stg_terms__invoice_parties")
+        for view in ("stg_terms__invoice_parties", "stg_terms__agreements"):
+            warehouse.execute(f"create table stage.given as from stage.{view}")
+            warehouse.execute(f"drop view stage.{view}")
+            warehouse.execute(f"alter table stage.given rename to {view}")
     with packs.sources(Home(folder)) as sources:
         sources.execute("detach tollgate")
         sources.execute(f"attach '{file}' as tollgate")
@@ -346,10 +347,20 @@ def test_what_is_learned_later_corrects_the_document_and_leaves_it_as_it_was(
             "IN-bluebird-2026-10-EUR-1",
             "which is not at the ratio of the agreement",
         ),
+        (
+            "delete from tollgate.ledger.charges; insert into {agreements} "
+            "select * replace (0.07 as tax_ratio) from {agreements} where party_id = 'quickshop'",
+            "IN-quickshop-2026-10-EUR-1",
+            "have 2 tax ratios, and the books do not say which part is taxed at which",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_written_is_listed_with_its_reason(connection, tmp_path: Path, change, number, reason):
-    connection.execute(change.format(parties=PARTIES, postings="tollgate.ledger.postings"))
+    connection.execute(
+        change.format(
+            parties=PARTIES, agreements="tollgate.stage.stg_terms__agreements", postings="tollgate.ledger.postings"
+        )
+    )
     written = invoices.write(connection, tmp_path, OCTOBER)
     row = rows_of(written)[number]
     assert reason in row["reason"] and row["file"] == "" and Decimal(row["total_amount"]) > 0
@@ -382,6 +393,27 @@ def test_charges_that_do_not_explain_what_is_booked_give_way_to_one_line(connect
     assert [text(document, f"cbc:{path}") for path in ("LineExtensionAmount", "TaxAmount")] == [
         booked["net_amount"], booked["tax_amount"],
     ]  # fmt: skip
+    assert broken(file) == set()
+
+
+def test_charges_of_two_tax_ratios_are_taxed_apart(connection, october, tmp_path: Path, broken):
+    # The messages come under an agreement without tax.
+    (untaxed,) = connection.execute(
+        """update tollgate.ledger.charges set partner_agreement_id = 'acme-2025'
+        where plan_id = 'bluebird-sms' and period_start_date = '2026-10-01' returning difference_amount"""
+    ).fetchone()
+    taxed = Decimal(rows_of(october)["IN-bluebird-2026-10-EUR-1"]["net_amount"]) - untaxed
+    tax = (taxed / 5).quantize(Decimal("0.01"))
+    connection.execute(
+        """update tollgate.ledger.postings set debit_amount = if(debit_amount > 0, $tax, 0),
+            credit_amount = if(credit_amount > 0, $tax, 0)
+        where entry_id = 'partner_tax:bluebird:2026-10:EUR:1'""",
+        {"tax": tax},
+    )
+    (file,) = invoices.write(connection, tmp_path, OCTOBER, "bluebird").documents
+    subtotals = ElementTree.parse(file).getroot().findall(".//cac:TaxSubtotal", NAMES)
+    found = {text(one, "cbc:ID"): (text(one, "cbc:TaxableAmount"), text(one, "cbc:TaxAmount")) for one in subtotals}
+    assert found == {"S": (f"{taxed:.2f}", f"{tax:.2f}"), "AE": (f"{untaxed:.2f}", "0.00")}
     assert broken(file) == set()
 
 
