@@ -41,7 +41,7 @@ lint: setup
 	@$(IN_VENV) sqlfluff lint --disable-progress-bar --processes 0 models tests
 
 setup: $(if $(findstring .tools,$(UV)),.tools/bin/uv)
-	@test -d .venv || echo "installing into .venv (about 800 MB, once)"
+	@test -d .venv || echo "installing into .venv (about 1.5 GB, once)"
 	@$(UV) sync --locked --quiet
 
 .tools/bin/uv:

@@ -19,6 +19,7 @@ OPTIONAL_FILES = {
     "chart_of_accounts.csv",
     "closing_limits.csv",
     "destination_codes.csv",
+    "invoice_parties.csv",
     "netting_agreements.csv",
     "numbers.csv",
     "participation_rules.csv",

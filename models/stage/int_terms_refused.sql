@@ -280,6 +280,13 @@ rows_refused as (
     where refusal_reason is not null
     union all
     select
+        'invoice_parties' as terms_table,
+        coalesce(party_id, '?') as term_id,
+        refusal_reason
+    from {{ ref('stg_terms__invoice_parties') }}
+    where refusal_reason is not null
+    union all
+    select
         'closing_limits' as terms_table,
         coalesce(currency, '?') as term_id,
         refusal_reason

@@ -89,7 +89,7 @@ def statement(partner: str, period: date | None, sender: str | None, into: Path 
 
 @click.group()
 def export() -> None:
-    """Write what finance systems read: the journal for the general ledger, payments for the bank."""
+    """Write what finance systems read: the journal for the general ledger, payments for the bank, invoices."""
 
 
 @export.command()
@@ -133,6 +133,35 @@ def export_payments(until: date, execution: date | None, into: Path | None, in_j
     for row in written.left_out:
         shared.tell(f"  not proposed: {row['party_id']}, {plain(row['due_amount'])} {row['currency']}: {row['reason']}")
     for file in (written.file, *written.transfers):
+        shared.tell(str(file))
+
+
+@export.command("invoices")
+@click.option("--period", required=True, callback=shared.month, help="What was booked in this closed month, YYYY-MM.")
+@click.option(
+    "--party", shell_complete=shared.completed_from("partner_id", "dim_partners"), help="Only of this partner."
+)
+@click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: exports/ in the home]")
+@shared.json_option
+def export_invoices(period: date, party: str | None, into: Path | None, in_json: bool) -> None:
+    """Write invoices and credit notes as UBL 2.1: of charges to partners, and self-billed ones of their shares.
+
+    The month must be closed, so that a document is the same whenever it is written. What is booked in it of an earlier
+    month corrects the document of that month. Names, addresses and tax numbers are those of invoice_parties.csv.
+    """
+    from orchestration.exports import invoices
+
+    written = _export(lambda connection, folder: invoices.write(connection, folder, period, party), into)
+    if in_json:
+        shared.answer(vars(written))
+        return
+    for what, totals in (("charged", written.charged), ("self-billed", written.self_billed)):
+        for currency, amount in sorted(totals.items()):
+            shared.tell(f"{plain(amount)} {currency} {what}")
+    for row in written.left_out:
+        amount = f"{plain(row['total_amount'])} {row['currency']}"
+        shared.tell(f"  not written: {row['document_number']}, {amount}: {row['reason']}")
+    for file in (written.file, *written.documents):
         shared.tell(str(file))
 
 

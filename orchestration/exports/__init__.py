@@ -1,7 +1,7 @@
-"""What leaves for finance systems: the journal for the general ledger, proposals of payments for the bank.
+"""What leaves for finance systems: the journal for the general ledger, proposals of payments for the bank, invoices.
 
 Belongs here: the folder that they are written to, and what they have in common. Does not belong here: what each holds
-(`journal.py`, `payments.py`), packs for other parties (`packs/`).
+(`journal.py`, `payments.py`, `invoices.py`), packs for other parties (`packs/`).
 """
 
 import csv
