@@ -8,10 +8,13 @@ see. Does not belong here: the carriers and their mistakes (`mistakes`).
 
 import argparse
 import os
+import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -22,6 +25,8 @@ from simulation.mistakes import GRAINS, Carrier, cases, cases_of_grain, write_ca
 from simulation.terms import Month
 
 NO_CAUSE = "(none)"
+MONTHS_TOGETHER = 8
+"""So many seeds go through the models at once: what dbt takes to begin is paid once for them."""
 
 
 @dataclass
@@ -71,10 +76,15 @@ class Score:
         )
 
 
-def evaluate(folder: Path, chosen: list[tuple[str, ...]], seed: int, calls: int, month: str, score: Score) -> None:
-    """Writes the carriers below `folder`, runs the models up to the bridge, and adds what they found to the score."""
-    carriers = write_carriers(folder, chosen, seed, calls, Month.parse(month))
-    judge(carriers, run_models(folder, "+int_variances_bridged", "+int_policies_scored"), f"seed {seed}", score)
+def evaluate(
+    folder: Path, chosen: list[tuple[str, ...]], seeds: Sequence[int], calls: int, month: str, score: Score
+) -> None:
+    """Writes the carriers of all seeds below `folder`, runs the models up to the bridge, and adds what they found to
+    the score."""
+    carriers = iter(write_carriers(folder, chosen, seeds, calls, Month.parse(month)))
+    warehouse = run_models(folder, "+int_variances_bridged", "+int_policies_scored")
+    for seed in seeds:
+        judge(list(islice(carriers, len(chosen))), warehouse, f"seed {seed}", score)
 
 
 def judge(carriers: list[Carrier], warehouse: Path, name: str, score: Score) -> None:
@@ -159,7 +169,7 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=20, help="how many failures are told (default 20)")
     parser.add_argument("--kinds", default="", help="only cases with one of these kinds, by commas")
     parser.add_argument("--grains", default="", help=f"invoices of these instead: all, or {', '.join(GRAINS)}")
-    parser.add_argument("--keep", type=Path, help="keep the files and the warehouse of each seed below this folder")
+    parser.add_argument("--keep", type=Path, help="keep the files and the warehouses below this folder")
     arguments = parser.parse_args()
     wanted = set(filter(None, arguments.kinds.split(",")))
     grains = GRAINS if arguments.grains == "all" else tuple(filter(None, arguments.grains.split(",")))
@@ -170,10 +180,12 @@ def main() -> None:
         for name, possible in months:
             chosen = [kinds for kinds in possible if not wanted or wanted & set(kinds)]
             score = Score()
-            for seed in range(1, arguments.seeds + 1):
-                folder = (arguments.keep or Path(scratch)) / f"{name}seed-{seed}"
+            for first in range(1, arguments.seeds + 1, MONTHS_TOGETHER):
+                seeds = range(first, min(first + MONTHS_TOGETHER, arguments.seeds + 1))
+                folder = (arguments.keep or Path(scratch)) / f"{name}seed-{seeds[0]}"
                 folder.mkdir(parents=True)
-                evaluate(folder, chosen, seed, arguments.calls, arguments.month, score)
+                evaluate(folder, chosen, seeds, arguments.calls, arguments.month, score)
+                print(f"until seed {seeds[-1]}: {score.sentence()}", file=sys.stderr, flush=True)
             for failure in score.failures[: arguments.failures]:
                 print(failure)
             print(confusion(score))

@@ -15,12 +15,12 @@ amounts. Duplicates, phantoms, fees and amounts that nobody can explain are laid
 import csv
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -563,11 +563,14 @@ def cases_of_grain(grain: str) -> list[tuple[str, ...]]:
     return [(grain, *kinds) for kinds in cases() if NOT_OF_GRAIN.get(grain, set()).isdisjoint(kinds)]
 
 
-def write_carriers(folder: Path, chosen: list[tuple[str, ...]], seed: int, calls: int, month: Month) -> list[Carrier]:
-    """Writes `terms/` and `landing/` of a carrier for each case; returns the carriers with their truth."""
+def write_carriers(
+    folder: Path, chosen: list[tuple[str, ...]], seeds: Iterable[int], calls: int, month: Month
+) -> list[Carrier]:
+    """Writes `terms/` and `landing/` of a carrier for each seed and case; returns the carriers with their truth, those
+    of the first seed first."""
     carriers = [
         Carrier(f"carrier-{number:03}", kinds, month, calls, random.Random(f"{seed} {kinds}"))
-        for number, kinds in enumerate(chosen)
+        for number, (seed, kinds) in enumerate(product(seeds, chosen))
     ]
     _write_terms(folder / "terms", carriers, month)
     landing = folder / "landing"

@@ -51,16 +51,6 @@ calling_codes as (
 
 ),
 
-beginnings_used as (
-
-    select distinct
-        deck_epoch_id,
-        beginning_digit_count,
-        number_beginning
-    from {{ ref('int_events_selected') }}
-
-),
-
 -- Codes and beginnings as whole numbers: equal integers are found much faster than equal texts.
 numbers as (
 
@@ -70,7 +60,7 @@ numbers as (
         deck_epochs.starts_at,
         beginnings_used.number_beginning
         * {{ power_of_ten('15 - coalesce(deck_epochs.beginning_length, 4)', 'bigint') }} as padded_number
-    from beginnings_used
+    from {{ ref('int_beginnings_used') }} as beginnings_used
     left join deck_epochs
         on beginnings_used.deck_epoch_id = deck_epochs.deck_epoch_id
     where coalesce(deck_epochs.is_by_number_alone, true)
