@@ -20,8 +20,6 @@ from orchestration.site.marts import Marts
 
 LINES_OF_A_CHUNK = 1_000
 ROUTES_OF_A_CHUNK = 4_000
-PERIODS_OF_THE_AGENDA = 4
-"""Months whose bills may still be due, the latest first. Disputes stay until nothing of them is open."""
 FILES_SHOWN = 2_000
 
 Chunk = dict[str, Any]
@@ -112,7 +110,7 @@ def _minor_units() -> dict[str, int]:
         return {row["currency_code"]: int(row["minor_unit_decimals"]) for row in csv.DictReader(file)}
 
 
-# --- What is due ------------------------------------------------------------------------------------
+# --- What is open ------------------------------------------------------------------------------------
 
 
 def _agenda(marts: Marts) -> Chunk:
@@ -122,30 +120,15 @@ def _agenda(marts: Marts) -> Chunk:
             select {PERIOD} as period, lines.* from settle.fct_disputes as lines {OF_INVOICES}
             where lines.open_amount <> 0 order by lines.raise_by_date, lines.dispute_id"""
         ),
-        "due": marts.table(
-            f"""
-            with dues as (
-                select
-                    'carrier' as party_role, carrier_id as party_id, due_date, period_start_date, payable_amount,
-                    receivable_amount, settlement_currency as currency,
-                    {marts.column("fct_carrier_settlements", "paid_amount", "decimal(18, 6)")}
-                from settle.fct_carrier_settlements
-                union all
-                select
-                    'partner', partner_id, due_date, period_start_date, payable_amount, receivable_amount,
-                    statement_currency, null
-                from settle.fct_partner_statements
-                where strftime(period_start_date, '%Y-%m') in (
-                    select strftime(period_start_date, '%Y-%m') from settle.fct_carrier_settlements
-                )
-            )
-            select strftime(period_start_date, '%Y-%m') as period, * exclude (period_start_date) from dues
-            where (payable_amount <> 0 or receivable_amount <> 0) and period_start_date in (
-                select distinct period_start_date from settle.fct_carrier_settlements
-                order by period_start_date desc limit {PERIODS_OF_THE_AGENDA}
-            )
-            order by due_date, party_role, party_id"""
-        ),
+        "open": marts.table(
+            """
+            select
+                party_id, paid_as, document_type, document_id, cleared_amount, payable_amount, receivable_amount,
+                item_currency as currency, due_date, strftime(period_start_date, '%Y-%m') as period
+            from settle.fct_open_items where due_date is not null order by due_date, party_id, open_item_id"""
+        )
+        if marts.has("fct_open_items")
+        else {"columns": [], "rows": []},
         "running": marts.table(
             """
             select
