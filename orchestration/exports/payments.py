@@ -73,8 +73,8 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, exec
     (unpublished,) = fetch_rows(connection, UNPUBLISHED_PAYMENTS)
     if unpublished["payment_reference"]:
         raise NoExport(
-            f"payments landed since the publication, such as {unpublished['payment_reference']}: what they paid would be "
-            "proposed again; `tollgate run` publishes them, or says what holds the publication back"
+            f"payments landed since the publication, such as {unpublished['payment_reference']}: what they paid would "
+            "be proposed again; `tollgate run` publishes them, or says what holds the publication back"
         )
     decimals = minor_units(connection)
     accounts = {(row["party_id"], row["currency"]): row for row in fetch_rows(connection, ACCOUNTS)}
