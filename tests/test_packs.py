@@ -77,6 +77,7 @@ def dispute_pack(demo, tmp_path_factory) -> Path:
     run = tollgate(demo[0], "dispute-pack", "--carrier", "atlantic-voice", *named)
     assert run.returncode == 0, run.stderr
     assert str(folder) in run.stdout and "recomputed from the pack" in run.stdout
+    assert "2026-10:RATE: 37.84 USD, recomputed" in run.stdout
     return folder
 
 
@@ -168,6 +169,30 @@ def test_a_sample_of_events_leaves_the_recomputation_whole(demo, tmp_path):
         pack = dispute.gather(connection, dispute.choose(connection, None, "atlantic-voice", None), event_limit=2)
         packed = packs.write(connection, home, pack, tmp_path / "sample")
     assert packed.rows["events"] <= 2 * packed.rows["lines"] and all(row["agrees"] for row in packed.totals)
+
+
+def test_a_letter_without_a_sender_says_so_where_nobody_can_overlook_it(demo, tmp_path):
+    home = Home(demo[0])
+    with packs.sources(home) as connection:
+        pack = dispute.gather(connection, dispute.choose(connection, None, "atlantic-voice", None), event_limit=1)
+        letter = (packs.write(connection, home, pack, tmp_path / "letter").folder / "letter.html").read_text()
+    assert "<mark>name of your company: give --sender</mark>" in letter
+    assert re.search(r"As of</span><br>2\d{3}-\d\d-\d\d<", letter)
+
+
+def test_the_sender_is_the_company_of_the_bank_accounts_where_they_agree_on_a_name():
+    with duckdb.connect() as connection:
+        connection.execute("attach ':memory:' as tollgate")
+        connection.execute("create schema tollgate.stage")
+        connection.execute(
+            """create table tollgate.stage.stg_terms__bank_accounts as
+            select * from (values ('us', 'Our Company GmbH', null), ('us', 'Our Company GmbH', null),
+                ('us', 'Refused', 'iban_unreadable'), ('them', 'Theirs', null)
+            ) as accounts(party_id, account_holder, refusal_reason)"""
+        )
+        assert packs.sender_name(connection) == "Our Company GmbH"
+        connection.execute("insert into tollgate.stage.stg_terms__bank_accounts values ('us', 'Our Branch', null)")
+        assert packs.sender_name(connection) is None
 
 
 @pytest.mark.parametrize(
