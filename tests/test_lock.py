@@ -217,7 +217,7 @@ def test_two_runs_of_dagster_on_one_home_take_turns(home, tmp_path):
     assert (second["files_loaded"], second["files_skipped"]) == (0, 5)
 
 
-def test_who_may_not_read_is_told_whether_a_run_or_another_program_holds_the_file(home, monkeypatch):
+def test_who_may_not_read_is_told_whether_a_run_or_another_program_holds_the_file(home):
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
     assert why_busy(home, OSError("no lock")) == (
         "the warehouse is in use by another program; try again later (no lock)"

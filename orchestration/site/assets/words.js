@@ -76,7 +76,7 @@
   const settlementColumns = [
     { key: "invoiced_amount", label: "Invoiced" }, { key: "rated_amount", label: "Expected" }, { key: "variance_amount", label: "Variance", tones: VARIANCE },
     { key: "disputed_amount", label: "Disputed" }, { key: "withheld_amount", label: "Withheld" }, { key: "credited_amount", label: "Credited" },
-    { key: "payable_amount", label: "To pay" }, { key: "receivable_amount", label: "To get back" },
+    { key: "payable_amount", label: "Payable" }, { key: "receivable_amount", label: "Receivable" },
   ].map(column => ({ ...column, type: "money", currency: "settlement_currency", total: true }));
   const statementColumns = [
     { key: "event_count", label: "Events", type: "count", total: true },
