@@ -98,7 +98,7 @@
       tooltip: { ...tip(c), formatter: event => said(event.value) },
       xAxis: { ...names(c, columns, { interval: 0, rotate: columns.length > 6 ? 40 : 0, hideOverlap: false }), splitArea: { show: false } },
       yAxis: { ...names(c, rows, { interval: 0, width: 130, overflow: "truncate" }), inverse: true },
-      visualMap: { min: -HEAT, max: HEAT, dimension: 2, orient: "horizontal", left: "center", bottom: 0, itemWidth: 10, itemHeight: 160, calculable: false, text: ["margin 75 % and more", "loss 75 % and more"], textStyle: { color: c.soft },
+      visualMap: { min: -HEAT, max: HEAT, dimension: 2, orient: "horizontal", left: "center", bottom: 0, itemWidth: 10, itemHeight: node.clientWidth < 500 ? 60 : 160, calculable: false, text: ["margin 75 % and more", "loss 75 % and more"], textStyle: { color: c.soft },
         inRange: { color: [c.bad, c.paper, c.accent] } },
       series: [{ type: "heatmap", data: cells.map(value => ({ value, label: { color: Math.abs(value[2]) > HEAT * 0.55 ? c.paper : c.ink } })), itemStyle: { borderColor: c.paper, borderWidth: 1 }, label: { show: columns.length <= 12, fontSize: 11, formatter: event => event.value[2] === null ? "" : tollgate.plain(Math.round(event.value[2] / 10)) } }],
     }));

@@ -76,10 +76,12 @@ window.tollgate = (() => {
   const ratio = text => format("NumberFormat", { style: "percent", maximumFractionDigits: 4 }).format(text);
   const count = (n, one, many) => `${plain(n)} ${n === 1 ? one : many || one + "s"}`;
   const asDate = day => new Date(day.slice(0, 10) + "T00:00:00Z");
-  const date = day => day ? format("DateTimeFormat", { dateStyle: "medium", timeZone: "UTC" }).format(asDate(day)) : "";
-  const weekday = day => day ? format("DateTimeFormat", { weekday: "short", year: "numeric", month: "short", day: "numeric", timeZone: "UTC" }).format(asDate(day)) : "";
+  // One form of a day everywhere; where it counts which day of the week it is, that stands before it.
+  const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
+  const date = day => day ? format("DateTimeFormat", DAY).format(asDate(day)) : "";
+  const weekday = day => day ? format("DateTimeFormat", { weekday: "short", ...DAY }).format(asDate(day)) : "";
   const month = period => format("DateTimeFormat", { month: "long", year: "numeric", timeZone: "UTC" }).format(asDate(period + "-01"));
-  const instant = at => at ? format("DateTimeFormat", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" }).format(new Date(at.replace(" ", "T").replace(/(\.\d{3})\d*/, "$1").replace(/(Z|[+-]\d\d:?\d\d)?$/, zone => zone || "Z"))) + " UTC" : "";
+  const instant = at => at ? format("DateTimeFormat", { ...DAY, hour: "numeric", minute: "2-digit" }).format(new Date(at.replace(" ", "T").replace(/(\.\d{3})\d*/, "$1").replace(/(Z|[+-]\d\d:?\d\d)?$/, zone => zone || "Z"))) + " UTC" : "";
   const daysFrom = (day, from) => Math.round((asDate(day) - asDate(from)) / 864e5);
   function clock(day, from) {
     const days = daysFrom(day, from);
