@@ -44,6 +44,7 @@ def chunks(connection: duckdb.DuckDBPyConnection, facts: Chunk) -> Iterator[tupl
     periods, latest = _periods(marts)
     yield "site", _site(marts, periods, latest, facts)
     yield "agenda", _agenda(marts)
+    yield "open", _open(marts)
     for period in periods:
         yield f"period-{period}", _period(marts, period)
         yield f"routes-{period}", _routes(marts, period)
@@ -120,15 +121,6 @@ def _agenda(marts: Marts) -> Chunk:
             select {PERIOD} as period, lines.* from settle.fct_disputes as lines {OF_INVOICES}
             where lines.open_amount <> 0 order by lines.raise_by_date, lines.dispute_id"""
         ),
-        "open": marts.table(
-            """
-            select
-                party_id, paid_as, document_type, document_id, cleared_amount, payable_amount, receivable_amount,
-                item_currency as currency, due_date, strftime(period_start_date, '%Y-%m') as period
-            from settle.fct_open_items where due_date is not null order by due_date, party_id, open_item_id"""
-        )
-        if marts.has("fct_open_items")
-        else {"columns": [], "rows": []},
         "running": marts.table(
             """
             select
@@ -137,6 +129,23 @@ def _agenda(marts: Marts) -> Chunk:
                 charge_currency, known_until_at, strftime(period_start_date, '%Y-%m') as period
             from settle.fct_partner_running_charges
             where commitment_left_amount is not null order by partner_id, plan_id"""
+        ),
+    }
+
+
+def _open(marts: Marts) -> Chunk:
+    if not marts.has("fct_open_items"):
+        return {"items": {"columns": [], "rows": []}, "is_paid_known": False}
+    return {
+        "items": marts.table(
+            """
+            select
+                party_id, paid_as, document_type, cleared_amount, payable_amount, receivable_amount,
+                item_currency as currency, due_date, strftime(period_start_date, '%Y-%m') as period
+            from settle.fct_open_items where due_date is not null order by due_date, party_id, open_item_id"""
+        ),
+        "is_paid_known": marts.value(
+            "select count(*) > 0 from settle.fct_landed_files where feed_kind = 'payments' and loaded_count > 0"
         ),
     }
 

@@ -124,10 +124,10 @@
   }
 
   tollgate.page({
-    needs: () => [`period-${tollgate.period()}`, "agenda"],
+    needs: () => [`period-${tollgate.period()}`, "agenda", "open"],
     render: data => {
       const period = tollgate.period(), found = data[`period-${period}`], expiring = deadlines(data), now = today(), day = until();
-      const open = rows(data.agenda.open), owed = due(inCurrency(open, "currency"), day);
+      const open = rows(data.open.items), owed = due(inCurrency(open, "currency"), day);
       const currencies = [...new Set([...rows(found.settlements).map(row => row.settlement_currency), ...rows(found.statements).map(row => row.statement_currency), ...rows(found.accruals).map(row => row.accrual_currency), ...rows(found.unrated).map(row => row.currency), ...open.map(row => row.currency)])].filter(Boolean).sort();
       const shown = state().currency && currencies.includes(state().currency) ? [state().currency] : currencies;
       const late = expiring.filter(row => daysFrom(row.day, now) < 0), week = expiring.filter(row => daysFrom(row.day, now) >= 0 && daysFrom(row.day, now) < DAYS_OF_A_WEEK);
@@ -137,7 +137,7 @@
         tollgate.head(month(period), gate === null ? null : gate ? "Passed the gate." : "Did not pass the gate.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField(),
           el("label", {}, "Due until", el("input", { type: "date", name: "until", value: day, onchange: event => tollgate.go({ until: event.target.value }) }))),
         dueTable("pay", `To pay until ${weekday(day)}`, owed, "Nothing is to be paid until that day.", 1, {
-          said: "Of all months, less what was paid and had landed when this was published; a party that is carrier and partner is netted. As a list and as transfers for the bank:",
+          said: `${data.open.is_paid_known ? "Of all months, less the payments that had landed when this was published" : "Of all months; no payment has landed yet, so what was paid is not known"}. A party that is carrier and partner is netted. As a list and as transfers for the bank:`,
           before: tollgate.copyable(`tollgate export payments --until ${day}`),
         }),
         dueTable("receive", `To receive until ${weekday(day)}`, owed, "Nothing is to be received until that day.", -1),
