@@ -83,7 +83,7 @@ def test_a_shell_completes_carriers_partners_and_disputes(demo, monkeypatch, com
 
 def test_bash_completes_a_word_that_holds_colons(demo, tmp_path):
     """As bash does it: a colon ends a word, and what is completed takes the place of what follows the last one."""
-    script = f"""
+    script = rf"""
         export PATH="{Path(sys.executable).parent}:$PATH" TOLLGATE_HOME="{demo[0]}"
         eval "$(tollgate completion bash)"
         COMP_WORDBREAKS=$' \t\n"\'><=;|&(:'
