@@ -103,6 +103,17 @@ TABLES = {
             1456.79 as receivable_amount, 0 as payable_amount, {currency} as statement_currency,
             cast(month as date) as period_start_date, cast(month as date) + 60 as due_date
         from range({partners}) as numbers(n), months""",
+    # Of the last two months nothing is paid yet.
+    "fct_open_items": """
+        select carrier_settlement_id as open_item_id, carrier_id as party_id, 'carrier' as paid_as,
+            'settlement' as document_type, carrier_settlement_id as document_id, payable_amount as document_amount,
+            0 as cleared_amount, payable_amount, 0 as receivable_amount, settlement_currency as item_currency,
+            period_start_date, due_date
+        from settle.fct_carrier_settlements where period_start_date > {latest} - interval 2 month
+        union all
+        select statement_id, partner_id, 'partner', 'statement', statement_id, receivable_amount, 0, 0,
+            receivable_amount, statement_currency, period_start_date, due_date
+        from settle.fct_partner_statements where period_start_date > {latest} - interval 2 month""",
     "fct_partner_statement_lines": """
         select 'partner-' || n || ':' || strftime(month, '%Y-%m') || ':' || line as statement_line_id,
             'partner-' || n || ':' || strftime(month, '%Y-%m') as statement_id, 'partner-' || n as partner_id,

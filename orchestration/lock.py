@@ -61,6 +61,15 @@ def no_run(home: Home) -> Iterator[None]:
         yield
 
 
+def why_busy(home: Home, refusal: Exception) -> str:
+    """What to say where DuckDB refuses the file of a warehouse: a run holds it, or a program that is none of ours."""
+    try:
+        with no_run(home):
+            return f"the warehouse is in use by another program; try again later ({refusal})"
+    except WarehouseBusy as busy:
+        return str(busy)
+
+
 def _path(home: Home) -> Path:
     return home.warehouse.with_suffix(".lock")
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from orchestration import settings
 from orchestration.landing import unclaimed
+from orchestration.lock import why_busy
 from orchestration.sql import fetch_rows
 
 # A settled month is one for which an invoice has come; the edges of the month before and after are told in one line.
@@ -268,12 +269,16 @@ def print_settlement(home: settings.Home, console: Console, news: News) -> None:
             table.add_row(carrier, month, currency, *(money(amount, currency) for amount in amounts), due)
         for carrier, month, currency, amount in rows(ACCRUALS):
             table.add_row(carrier, month, currency, "not yet", money(amount, currency), "", "", "", "", "accrued")
-        console.print(table)
+        if table.rows:
+            console.print(table)
+        else:
+            console.print("No carrier's invoice has come yet: there is nothing to settle with carriers.")
 
         table = _table("Variance by cause", "carrier", "", "cause", "lines", "amount")
         for carrier, currency, cause, lines, amount in rows(CAUSES):
             table.add_row(carrier, currency, cause, f"{lines:,}", money(amount, currency))
-        console.print(table)
+        if table.rows:
+            console.print(table)
         for carrier, service, agreed, other, reproduced, deviating, since in rows(POLICIES):
             console.print(
                 f"  {carrier} bills {service} otherwise than agreed ({agreed}): {other}"
@@ -289,7 +294,8 @@ def print_settlement(home: settings.Home, console: Console, news: News) -> None:
         table = _table("Partners", "partner", "month", "", "charged", "tax", "their shares", "they owe", "we owe")
         for partner, month, currency, *amounts in rows(PARTNERS):
             table.add_row(partner, month, currency, *(money(amount, currency) for amount in amounts))
-        console.print(table)
+        if table.rows:
+            console.print(table)
 
         for month, accruals, statements in rows(OPEN_MONTHS):
             parts = [(accruals, "accrual"), (statements, "partner statement")]
@@ -354,8 +360,8 @@ def print_status(home: settings.Home, console: Console) -> None:
         return
     try:
         duckdb.connect(str(home.warehouse), read_only=True).close()
-    except duckdb.IOException:
-        console.print("a run is under way: it holds the warehouse; ask again when it is done", soft_wrap=True)
+    except duckdb.IOException as error:
+        console.print(why_busy(home, error), soft_wrap=True, highlight=False, markup=False)
         return
     table = _table("Files", "feed", "loaded", "repeated", "failed", "rows", "quarantined", "last load (UTC)")
     for feed, *counts, last_load in _rows(home, FILES):

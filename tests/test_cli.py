@@ -4,6 +4,9 @@ Belongs here: the command line as a whole. Does not belong here: what a single c
 """
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -76,6 +79,27 @@ def test_a_shell_completes_carriers_partners_and_disputes(demo, monkeypatch, com
     monkeypatch.setenv("TOLLGATE_HOME", str(demo[0]))
     words = ShellComplete(cli.main, {}, "tollgate", "_TOLLGATE_COMPLETE").get_completions(command, begun)
     assert [word.value for word in words] == completed
+
+
+def test_bash_completes_a_word_that_holds_colons(demo, tmp_path):
+    """As bash does it: a colon ends a word, and what is completed takes the place of what follows the last one."""
+    script = rf"""
+        export PATH="{Path(sys.executable).parent}:$PATH" TOLLGATE_HOME="{demo[0]}"
+        eval "$(tollgate completion bash)"
+        COMP_WORDBREAKS=$' \t\n"\'><=;|&(:'
+        for COMP_LINE in "tollgate dispute-pack gulf-connect:GCCT-2026" "tollgate dispute-pack gulf" "tollgate dec"; do
+            COMP_POINT=${{#COMP_LINE}} COMPREPLY=()
+            _tollgate_completion tollgate
+            echo "${{COMPREPLY[*]}}"
+        done
+        complete -p tollgate"""
+    told = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert told.stdout.splitlines() == [
+        "GCCT-202610:2026-10:FEE",
+        "gulf-connect:GCCT-202610:2026-10:FEE",
+        "decks",
+        "complete -o nosort -F _tollgate_completion tollgate",
+    ]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

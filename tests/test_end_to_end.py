@@ -1,7 +1,9 @@
 """The whole sentence on real parts: the command line in its own process, on a simulated and on a hostile month."""
 
 import csv
+import io
 import json
+import re
 import shutil
 import subprocess
 from decimal import Decimal
@@ -10,9 +12,11 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import DEMO_EVENTS, tollgate
+from rich.console import Console
 
-from orchestration import feeds
+from orchestration import feeds, summary
 from orchestration.loading import load_feed
+from orchestration.settings import Home
 from orchestration.terms import OPTIONAL_FILES
 
 PROJECT = Path(__file__).parents[1]
@@ -208,6 +212,26 @@ def test_a_corrupted_mart_holds_the_publication_back_and_names_the_money(demo, t
     assert "Nothing was published" in run.stdout
     assert (home / "published" / "manifest.json").read_text() == before
     assert published(home, "select min(payable_amount) >= 0 from settle.fct_carrier_settlements") == [(True,)]
+
+
+def test_a_month_without_an_invoice_is_told_in_a_sentence_and_not_in_empty_tables(demo, tmp_path):
+    copy_home(demo[0], tmp_path / "home")
+    home = Home(tmp_path / "home")
+    file = (home.published / "settlement.duckdb").resolve()
+    file.chmod(0o644)
+    with duckdb.connect(str(file)) as connection:
+        for mart in (
+            "carrier_settlements",
+            "variance_components",
+            "accruals",
+            "partner_statements",
+            "carrier_policies",
+        ):
+            connection.execute(f"delete from settle.fct_{mart}")
+    said = io.StringIO()
+    summary.print_settlement(home, Console(file=said, width=120), summary.News(0, 0, 0, 0))
+    assert "No carrier's invoice has come yet" in said.getvalue()
+    assert not re.search("^(Carriers|Variance by cause|Partners)$", said.getvalue(), re.MULTILINE)
 
 
 # --- a hostile month ------------------------------------------------------------------------------------------------

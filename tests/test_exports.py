@@ -118,17 +118,27 @@ def test_a_party_on_both_sides_is_netted_before_it_is_paid(connection, tmp_path:
     assert Decimal(row["due_amount"]) == netted - november
 
 
-def test_what_was_paid_is_not_due_again_and_nothing_due_is_said(connection, tmp_path: Path):
+def test_what_is_not_open_is_not_proposed_and_nothing_due_is_said(connection, tmp_path: Path):
+    (file,) = connection.execute("select path from duckdb_databases() where database_name = 'published'").fetchone()
+    connection.execute("detach published")
+    Path(file).chmod(0o644)
+    connection.execute(f"attach '{file}' as published")
+    connection.execute("delete from published.settle.fct_open_items where party_id = 'textwave'")
+    connection.execute("update published.settle.fct_open_items set payable_amount = 7 where party_id = 'twilio'")
+    written = payments.write(connection, tmp_path, UNTIL, UNTIL)
+    due = {row["party_id"]: Decimal(row["due_amount"]) for row in rows_of(written.file)}
+    assert "textwave" not in due and due["twilio"] == 7
+    with pytest.raises(exports.NoExport, match="nothing is due until 2026-01-01"):
+        payments.write(connection, tmp_path, date(2026, 1, 1), UNTIL)
+
+
+def test_a_payment_that_no_publication_knows_stops_the_proposals_that_would_pay_it_again(connection, tmp_path: Path):
     connection.execute(
         """create table tollgate.stage.paid as
-        select carrier_id as party_id, 'P' || carrier_id as payment_reference, 'paid' as direction,
-            'carrier' as settles, settlement_currency as payment_currency, payable_amount as paid_amount,
-            null::varchar as refusal_reason
-        from published.settle.fct_carrier_settlements where carrier_id = 'textwave'"""
+        select 'P-7' as payment_reference, 'a-new-file' as file_id, null::varchar as refusal_reason"""
     )
     connection.execute("drop view tollgate.stage.int_payments_collected")
     connection.execute("alter table tollgate.stage.paid rename to int_payments_collected")
-    written = payments.write(connection, tmp_path, UNTIL, UNTIL)
-    assert "textwave" not in {row["party_id"] for row in rows_of(written.file)}
-    with pytest.raises(exports.NoExport, match="nothing is due until 2026-01-01"):
-        payments.write(connection, tmp_path, date(2026, 1, 1), UNTIL)
+    with pytest.raises(exports.NoExport, match="landed since the publication, such as P-7"):
+        payments.write(connection, tmp_path, UNTIL, UNTIL)
+    assert not list(tmp_path.glob("payments-*"))

@@ -166,6 +166,24 @@ def test_a_failure_is_told_in_one_line_with_rows_and_money(home: Path) -> None:
     ]
 
 
+def test_a_failure_tells_the_reasons_that_its_suite_asks_for_and_the_next_step(home: Path) -> None:
+    meta = {
+        "reasons": """
+            select case when disputed_amount < 1 then 'trifle' else 'claim' end, count(*), currency,
+                sum(disputed_amount)
+            from {batch} where currency = 'KWD' or disputed_amount < 1 group by all""",
+        "next_step": "ask for the invoice",
+    }
+    whole = expect("ExpectTableRowCountToBeBetween", "there is a lot", min_value=1000, meta=meta)
+    write_suite(home, whole, expect("ExpectTableRowCountToBeBetween", "there is something", min_value=1, meta=meta))
+    (message,) = run_gate(home).messages
+    assert message.endswith(
+        ": 19 events claim (190.19 KWD at risk), 2 events trifle (-0.20 KWD, 0.10 USD at risk); ask for the invoice"
+    )
+    page = gate.write_reports(run_gate(home), home / "reports").read_text()
+    assert "19 events claim" in page and "Next: ask for the invoice" in page
+
+
 def test_failing_rows_are_shown_by_their_keys_and_at_most_ten(home: Path) -> None:
     write_suite(
         home,

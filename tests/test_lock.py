@@ -24,7 +24,7 @@ import pytest
 
 from orchestration import feeds
 from orchestration.ingest import ingest_assets
-from orchestration.lock import WarehouseBusy, no_run, only_run
+from orchestration.lock import WarehouseBusy, no_run, only_run, why_busy
 from orchestration.resources import Warehouse
 from orchestration.settings import Home, prepare_environment
 
@@ -215,6 +215,18 @@ def test_two_runs_of_dagster_on_one_home_take_turns(home, tmp_path):
     assert first["ended"] <= second["began"], "a step of one run stood between two steps of the other"
     assert (first["files_loaded"], first["files_skipped"]) == (5, 0)
     assert (second["files_loaded"], second["files_skipped"]) == (0, 5)
+
+
+def test_who_may_not_read_is_told_whether_a_run_or_another_program_holds_the_file(home):
+    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    assert why_busy(home, OSError("no lock")) == (
+        "the warehouse is in use by another program; try again later (no lock)"
+    )
+    with only_run(home):
+        said = why_busy(home, OSError("no lock"))
+    assert re.match(
+        rf"another run holds the warehouse \(process {os.getpid()}, since .*\); try again when it is done$", said
+    )
 
 
 # --- the command, killed and started twice --------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from conftest import tollgate
 from test_end_to_end import copy_home, published, warehouse
 
 from orchestration import cli, packs
+from orchestration.cli import outgoing
 from orchestration.packs import dispute, statement
 from orchestration.packs.tables import Table, amount_text, without_formulas, write_tables
 from orchestration.settings import Home
@@ -168,6 +169,36 @@ def test_a_sample_of_events_leaves_the_recomputation_whole(demo, tmp_path):
         pack = dispute.gather(connection, dispute.choose(connection, None, "atlantic-voice", None), event_limit=2)
         packed = packs.write(connection, home, pack, tmp_path / "sample")
     assert packed.rows["events"] <= 2 * packed.rows["lines"] and all(row["agrees"] for row in packed.totals)
+
+
+def test_a_command_says_money_with_the_decimals_of_its_currency(demo):
+    money = outgoing._money(Home(demo[0]))
+    told = [money(Decimal("0.4"), "USD"), money(Decimal("45"), "KWD"), money(Decimal("531.0"), "JPY")]
+    assert told == ["0.40 USD", "45.000 KWD", "531 JPY"] and money(Decimal("0.02424"), "EUR") == "0.02424 EUR"
+
+
+def test_a_letter_without_a_sender_says_so_where_nobody_can_overlook_it(demo, tmp_path):
+    home = Home(demo[0])
+    with packs.sources(home) as connection:
+        pack = dispute.gather(connection, dispute.choose(connection, None, "atlantic-voice", None), event_limit=1)
+        letter = (packs.write(connection, home, pack, tmp_path / "letter").folder / "letter.html").read_text()
+    assert "<mark>name of your company: give --sender</mark>" in letter
+    assert re.search(r"As of</span><br>2\d{3}-\d\d-\d\d<", letter)
+
+
+def test_the_sender_is_the_company_of_the_bank_accounts_where_they_agree_on_a_name():
+    with duckdb.connect() as connection:
+        connection.execute("attach ':memory:' as tollgate")
+        connection.execute("create schema tollgate.stage")
+        connection.execute(
+            """create table tollgate.stage.stg_terms__bank_accounts as
+            select * from (values ('us', 'Our Company GmbH', null), ('us', 'Our Company GmbH', null),
+                ('us', 'Refused', 'iban_unreadable'), ('them', 'Theirs', null)
+            ) as accounts(party_id, account_holder, refusal_reason)"""
+        )
+        assert packs.sender_name(connection) == "Our Company GmbH"
+        connection.execute("insert into tollgate.stage.stg_terms__bank_accounts values ('us', 'Our Branch', null)")
+        assert packs.sender_name(connection) is None
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import json
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlencode
@@ -16,7 +17,9 @@ import duckdb
 import pytest
 from conftest import tollgate
 
-from orchestration import site
+from orchestration import packs, site
+from orchestration.exports import payments
+from orchestration.settings import Home
 from orchestration.site import writing
 from orchestration.site.chunks import name_of
 
@@ -219,6 +222,51 @@ def test_the_overview_says_what_the_marts_say(reader, marts):
     }
 
 
+def test_what_to_pay_is_the_same_on_the_page_in_the_export_and_in_the_marts(reader, marts, demo, tmp_path):
+    until = "2026-12-04"
+    with packs.sources(Home(demo[0])) as connection:
+        written = payments.write(connection, tmp_path, date.fromisoformat(until), date.fromisoformat(until))
+    with written.file.open(newline="") as opened:
+        proposed = [(row["party_name"], row["currency"], Decimal(row["due_amount"])) for row in csv.DictReader(opened)]
+    one = reader()
+    one.open("index.html", asof="2026-11-29")  # the coming Friday is the day
+    assert one.page.input_value("input[name=until]") == until
+    paid = [(row["Party"], row["To pay currency"], Decimal(row["To pay"])) for row in one.save("pay")]
+    received = [(row["Party"], row["To receive currency"], Decimal(row["To receive"])) for row in one.save("receive")]
+    owed = marts.execute(
+        """
+        with parties as (
+            select party_id, any_value(name) as name from (
+                select carrier_id as party_id, carrier_name as name from settle.dim_carriers
+                union all select partner_id, partner_name from settle.dim_partners
+            ) group by party_id
+        ),
+        documents as (
+            select carrier_id as party_id, 'carrier' as paid_as, settlement_currency as currency, due_date,
+                payable_amount - receivable_amount as amount
+            from settle.fct_carrier_settlements
+            union all
+            select partner_id, case when payable_amount > 0 then 'share' else 'partner' end, statement_currency,
+                due_date, payable_amount - receivable_amount
+            from settle.fct_partner_statements
+        )
+        select name, currency, sum(amount)
+        from documents join parties using (party_id)
+        where due_date <= ?
+        -- nordlink is a carrier and a partner.
+        group by name, case when party_id = 'nordlink' then 'net' else paid_as end, currency having sum(amount) != 0""",
+        [until],
+    ).fetchall()
+    assert Counter(paid) == Counter(proposed) == Counter(row for row in owed if row[2] > 0) != {}
+    assert Counter(received) == Counter((name, currency, -amount) for name, currency, amount in owed if amount < 0)
+    late = one.totals("pay")
+    one.open("index.html", asof="2026-12-05", until=until)
+    assert {amount for (column, _), amount in one.totals("pay").items() if column == "overdue"} == {
+        amount for (column, _), amount in late.items() if column == "amount"
+    }, "the day after, all of it is overdue"
+    assert one.complaints == []
+
+
 def test_the_bridge_and_the_destinations_of_each_carrier_foot(reader, marts):
     one = reader()
     carriers = marts.execute(
@@ -344,6 +392,33 @@ def test_days_are_counted_from_the_day_that_the_reader_chooses(reader, marts):
     one.page.fill("input[name=asof]", str(last_day + timedelta(days=6)))
     one.page.locator("#week", has_text="of disputes passed").wait_for()
     assert "6 days ago" in one.page.inner_text("#week")
+
+
+def test_a_decision_leads_to_the_rows_that_it_is_about(reader):
+    one = reader()
+    one.open("index.html", period=PERIOD)
+    one.page.click("#decisions a:has-text('without cost')")
+    one.page.locator("#unrated").wait_for()
+    one.page.wait_for_function("document.activeElement.id === 'unrated'")
+    assert one.page.evaluate("Math.abs(document.querySelector('#unrated').getBoundingClientRect().top) < innerHeight")
+    assert one.page.locator("#unrated tbody tr").count() > 0 and one.complaints == []
+
+
+def test_a_narrow_window_shows_whole_legends_and_that_a_table_goes_on(reader):
+    one = reader(viewport={"width": 390, "height": 800})
+    one.open("index.html", period=PERIOD)
+    legends = one.page.eval_on_selector_all(
+        ".legend li", "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.top, box.right])"
+    )
+    assert len(legends) > 3 and all(right <= 390 for _, _, right in legends)
+    for left, top, right in legends:
+        assert not [box for box in legends if box[1] == top and left < box[0] < right], "names lie on each other"
+    # Its colors of paper move with the content and uncover the shadow of the edge where more of the table lies.
+    edge = one.page.locator("#money .scroll")
+    assert edge.evaluate("node => node.scrollWidth > node.clientWidth")
+    assert edge.evaluate("node => getComputedStyle(node).backgroundAttachment") == "local, local, scroll, scroll"
+    paper = edge.locator("td").last.evaluate("node => getComputedStyle(node).backgroundColor")
+    assert paper == "rgba(0, 0, 0, 0)", "a cell hides the shadow"
 
 
 def test_the_theme_is_chosen_and_kept(reader):

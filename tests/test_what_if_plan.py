@@ -144,4 +144,6 @@ def test_charges_in_two_currencies_are_never_added_up(answered):
     plan_report.show(Console(file=said, width=120), proposed_in_euro, {"EUR": 2, "USD": 2})
     together = [line.split()[1] for line in said.getvalue().splitlines() if line.startswith("together")]
     assert together == ["EUR", "USD"]
+    assert "%" not in said.getvalue(), "what is charged in another currency is not charged less"
+    assert "Charges are in USD as agreed and in EUR as proposed" in said.getvalue()
     assert "to 189.00 EUR" in said.getvalue()

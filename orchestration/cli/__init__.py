@@ -1,10 +1,11 @@
 """The command `tollgate`: what people do by hand. Dagster jobs do the work; this starts them and says what came out.
 
     pipeline.py     simulate, run, publish, ui
-    state.py        status, quarantine, decks, docs, completion
+    state.py        status, quarantine, decks, docs
     questions.py    explain, price, what-if
     outgoing.py     dispute-pack, statement, export, push
     books.py        close-period, verify
+    completion.py   completion
 
 Belongs here: commands, their options, exit codes. Does not belong here: the work itself, what a summary holds.
 
@@ -14,7 +15,7 @@ tables; 2 the call or the set-up is wrong; 130 stopped by Ctrl-C.
 
 import click
 
-from orchestration.cli import books, outgoing, pipeline, questions, state
+from orchestration.cli import books, completion, outgoing, pipeline, questions, state
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +32,6 @@ def main() -> None:
     """
 
 
-for module in (pipeline, state, questions, outgoing, books):
+for module in (pipeline, state, questions, outgoing, books, completion):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +11,6 @@ import duckdb
 
 from orchestration import settings
 from orchestration.cli import shared
-from orchestration.figures import plain
 
 if TYPE_CHECKING:
     from orchestration import packs
@@ -27,7 +27,7 @@ Written = TypeVar("Written")
 )
 @click.option("--period", callback=shared.month, help="Only disputes of this month, YYYY-MM.")
 @click.option("--events", type=click.IntRange(min=1), help="Events to show of each line.  [default: all]")
-@click.option("--sender", help="Your company's name, for the letter.")
+@click.option("--sender", help="Your company's name.  [default: of bank_accounts.csv]")
 @click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: packs/ in the home]")
 @shared.json_option
 def dispute_pack(
@@ -69,7 +69,7 @@ def dispute_pack(
     help="Whose statement.",
 )
 @click.option("--period", callback=shared.month, help="Of which month, YYYY-MM.  [default: the latest settled one]")
-@click.option("--sender", help="Your company's name, for the page.")
+@click.option("--sender", help="Your company's name.  [default: of bank_accounts.csv]")
 @click.option("--into", type=click.Path(path_type=Path), help="The folder.  [default: packs/ in the home]")
 @shared.json_option
 def statement(partner: str, period: date | None, sender: str | None, into: Path | None, in_json: bool) -> None:
@@ -107,7 +107,8 @@ def journal(after_seal: int, into: Path | None, in_json: bool) -> None:
     if in_json:
         shared.answer(vars(written))
         return
-    debits = ", ".join(f"{plain(amount)} {currency}" for currency, amount in sorted(written.debits.items()))
+    money = _money(settings.home())
+    debits = ", ".join(money(amount, currency) for currency, amount in sorted(written.debits.items()))
     shared.tell(f"{written.file}: {written.postings:,} postings; debits and credits each {debits or 'nothing'}")
     shared.tell(f"next time: --after-seal {written.last_seal}")
 
@@ -128,10 +129,12 @@ def export_payments(until: date, execution: date | None, into: Path | None, in_j
     if in_json:
         shared.answer(vars(written))
         return
+    money = _money(settings.home())
     for currency, amount in sorted(written.proposed.items()):
-        shared.tell(f"{plain(amount)} {currency} proposed")
+        shared.tell(f"{money(amount, currency)} proposed")
     for row in written.left_out:
-        shared.tell(f"  not proposed: {row['party_id']}, {plain(row['due_amount'])} {row['currency']}: {row['reason']}")
+        due = money(row["due_amount"], row["currency"])
+        shared.tell(f"  not proposed: {row['party_id']}, {due}: {row['reason']}")
     for file in (written.file, *written.transfers):
         shared.tell(str(file))
 
@@ -231,11 +234,21 @@ def _pack(
     if in_json:
         shared.answer(vars(packed) | {"page": pack.page})
         return
+    money = _money(home)
     for total in packed.totals:
-        amount = f"{plain(total['recomputed_amount'])} {total['currency']}"
+        amount = money(total["recomputed_amount"], total["currency"])
         shared.tell(f"{total['id']}: {amount}, recomputed from the pack")
     rows = ", ".join(f"{count:,} {name}" for name, count in packed.rows.items())
     shared.tell(f"{packed.folder}: {pack.page}, {rows}")
+
+
+def _money(home: settings.Home) -> Callable[[Decimal, str], str]:
+    """Writes an amount with the decimals of its currency, or more where it has more."""
+    from orchestration import summary
+    from orchestration.packs.tables import amount_text
+
+    decimals = summary.minor_units(home)
+    return lambda amount, currency: f"{amount_text(amount, decimals.get(currency, 2))} {currency}"
 
 
 COMMANDS = [dispute_pack, statement, export, push]

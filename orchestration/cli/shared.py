@@ -16,7 +16,7 @@ import duckdb
 from rich.console import Console
 
 from orchestration import figures, settings
-from orchestration.lock import WarehouseBusy, no_run, only_run
+from orchestration.lock import WarehouseBusy, no_run, only_run, why_busy
 
 IN_JSON = "in_json"
 """The option of every command that answers; its other half is `answer`."""
@@ -149,7 +149,7 @@ def alone(home: settings.Home, is_reading: bool = False) -> Iterator[None]:
     except WarehouseBusy as error:
         fail(str(error))
     except duckdb.IOException as error:
-        fail(f"the warehouse is in use by another program; try again later ({error})")
+        fail(why_busy(home, error))
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def reading(home: settings.Home) -> Iterator[duckdb.DuckDBPyConnection]:
     check_warehouse(home)
     try:
         connection = duckdb.connect(str(home.warehouse), read_only=True)
-    except duckdb.IOException:
-        fail("a run is under way: it holds the warehouse; ask again when it is done")
+    except duckdb.IOException as error:
+        fail(why_busy(home, error))
     with connection:
         yield connection

@@ -1,12 +1,9 @@
-"""Commands that say how things stand: status, quarantine, decks; and those that help: the documents as pages, the
-completion of all commands in a shell.
-"""
+"""Commands that say how things stand: status, quarantine, decks, and the documents as pages."""
 
 from pathlib import Path
 
 import click
 import duckdb
-from click.shell_completion import get_completion_class
 
 from orchestration import settings
 from orchestration.cli import shared
@@ -123,16 +120,4 @@ def docs(into: Path | None, in_json: bool) -> None:
         shared.tell(f"{written[0].as_uri()}: {len(written)} pages")
 
 
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print what lets a shell complete commands, options, carriers, partners and disputes.
-
-    bash, zsh: eval "$(tollgate completion bash)"; fish: tollgate completion fish | source
-    """
-    program = context.find_root()
-    click.echo(get_completion_class(shell)(program.command, {}, "tollgate", "_TOLLGATE_COMPLETE").source())
-
-
-COMMANDS = [status, quarantine, decks, docs, completion]
+COMMANDS = [status, quarantine, decks, docs]

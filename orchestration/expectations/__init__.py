@@ -38,6 +38,8 @@ A file of this folder looks like this:
   on 3 of 120 rows`.
 - `severity="critical"` stops the publication, `"warning"` and `"info"` are shown and let it pass. An
   expectation that cannot be evaluated stops it, whatever its severity.
+- `meta`, where a failure alone helps nobody: `reasons`, a query that yields reason, number of events, currency and
+  amount (`{batch}` is the mart), and `next_step`, what to do. Both are told with the failure.
 - A law of money is an `UnexpectedRowsExpectation` or a column already subtracted in SQL that is compared with
   0: the bounds of the other expectations are floats, and 0 is the only amount that a float holds safely.
   Regular expressions too: `where not regexp_matches(currency, '^[A-Z]{{3}}$')` (braces doubled, `{batch}` is

@@ -64,6 +64,12 @@ SUITE = gx.ExpectationSuite(
                 having sum(unrated_event_count) * 20 > sum(event_count)""",
             description="fewer than one event in twenty is unrated",
             severity="critical",
+            meta={
+                "reasons": """
+                    select unrated_reason, sum(unrated_event_count), at_risk_currency, sum(at_risk_amount)
+                    from {batch} where unrated_event_count > 0 group by unrated_reason, at_risk_currency""",
+                "next_step": "docs/marts.md says what each reason asks for: land or write that, then `tollgate run`",
+            },
         ),
         gxe.UnexpectedRowsExpectation(
             unexpected_rows_query="select * from {batch} where uncharged_event_count > 0",

@@ -3,8 +3,8 @@
 Belongs here: what is due, and the files. Does not belong here: deciding to pay, booking it (payments are booked when
 they land as `payments`), bank details (`bank_accounts.csv`).
 
-Due is what published settlements and statements say until a day, less all that was paid. A party that is carrier and
-partner is netted. What cannot be proposed is in the list with its reason.
+Due is what `fct_open_items` has until a day: settlements and statements less what was paid, and a party that is carrier
+and partner netted. What cannot be proposed is in the list with its reason.
 """
 
 import re
@@ -27,37 +27,29 @@ US = "us"
 COLUMNS = ["party_id", "party_name", "currency", "due_amount", "due_date", "parts", "end_to_end_id", "reason"]
 SCHEMA = "pain.001.001.09"
 DUE = """
-    with roles as (
-        select party_id, party_name, is_carrier and is_partner as is_netted
-        from tollgate.stage.stg_terms__parties where refusal_reason is null
-    ),
-    parts as (
-        select carrier_id as party_id, settlement_currency as currency, payable_amount - receivable_amount as amount,
-            due_date, 'settlement ' || carrier_settlement_id as what
-        from published.settle.fct_carrier_settlements where due_date <= $until
-        union all
-        select partner_id, statement_currency,
-            payable_amount - case when roles.is_netted then receivable_amount else 0 end, due_date,
-            'statement ' || statement_id
-        from published.settle.fct_partner_statements
-        join roles on roles.party_id = partner_id
-        where due_date <= $until
-        union all
-        select payments.party_id, payment_currency,
-            case when direction = 'paid' then -paid_amount else paid_amount end, null,
-            direction || ' ' || payment_reference
-        from tollgate.stage.int_payments_collected as payments
-        join roles using (party_id)
-        where payments.refusal_reason is null and (settles in ('carrier', 'share') or roles.is_netted)
-    )
-    select roles.party_id, roles.party_name, parts.currency, sum(parts.amount) as due_amount,
-        min(parts.due_date) filter (parts.amount > 0) as due_date,
-        list({'what': parts.what, 'amount': parts.amount} order by parts.what) as parts
-    from parts join roles using (party_id)
-    where parts.amount != 0
-    group by roles.party_id, roles.party_name, parts.currency
-    having sum(parts.amount) > 0
-    order by roles.party_id, parts.currency
+    select items.party_id, parties.party_name, items.item_currency as currency,
+        sum(items.payable_amount - items.receivable_amount) as due_amount,
+        min(items.due_date) filter (items.payable_amount > 0) as due_date,
+        list(
+            {
+                'what': case when items.document_type = 'on_account' then 'on account'
+                    else items.document_type || ' ' || items.document_id end,
+                'amount': items.payable_amount - items.receivable_amount
+            } order by items.open_item_id
+        ) as parts
+    from published.settle.fct_open_items as items
+    left join tollgate.stage.stg_terms__parties as parties
+        on parties.party_id = items.party_id and parties.refusal_reason is null
+    where items.due_date <= $until
+    group by items.party_id, parties.party_name, items.paid_as, items.item_currency
+    having sum(items.payable_amount - items.receivable_amount) > 0
+    order by items.party_id, currency
+"""
+# Where the gate holds a publication back, payments may have landed that the published items do not know.
+UNPUBLISHED_PAYMENTS = """
+    select min(payment_reference) as payment_reference
+    from tollgate.stage.int_payments_collected
+    where refusal_reason is null and file_id not in (select file_id from published.settle.fct_landed_files)
 """
 ACCOUNTS = """
     select party_id, currency, account_holder, iban, bic from tollgate.stage.stg_terms__bank_accounts
@@ -76,7 +68,14 @@ class Proposals:
 
 
 def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, execution: date) -> Proposals:
-    """All that is due until a day, to be executed on another. Raises NoExport where nothing is due."""
+    """All that is due until a day, to be executed on another. Raises NoExport where nothing is due, and where a payment
+    landed that no publication knows: what it paid would be proposed again."""
+    (unpublished,) = fetch_rows(connection, UNPUBLISHED_PAYMENTS)
+    if unpublished["payment_reference"]:
+        raise NoExport(
+            f"payments landed since the publication, such as {unpublished['payment_reference']}: what they paid would "
+            "be proposed again; `tollgate run` publishes them, or says what holds the publication back"
+        )
     decimals = minor_units(connection)
     accounts = {(row["party_id"], row["currency"]): row for row in fetch_rows(connection, ACCOUNTS)}
     due = fetch_rows(connection, DUE, until=until)

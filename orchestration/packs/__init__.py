@@ -37,6 +37,10 @@ from orchestration.sql import fetch_rows, quote_text
 MANIFEST = "manifest.json"
 RECOMPUTE = "recompute.sql"
 SQL = Path(__file__).parent
+SENDER = """
+    select distinct account_holder from tollgate.stage.stg_terms__bank_accounts
+    where party_id = 'us' and refusal_reason is null
+"""
 MINOR_UNITS = "select currency_code, minor_unit_decimals from tollgate.reference.currencies"
 
 
@@ -73,6 +77,15 @@ class Packed:
 def minor_units(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Decimals of each currency. The warehouse is attached as `tollgate`."""
     return dict(connection.execute(MINOR_UNITS).fetchall())
+
+
+def sender_name(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Our company as bank_accounts.csv names it; None where it does not, or not with one name."""
+    try:
+        found = connection.execute(SENDER).fetchall()
+    except duckdb.CatalogException:  # a pack needs no account: the terms may have been built without them
+        return None
+    return found[0][0] if len(found) == 1 else None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pyarrow
 
 from orchestration import bridge, evidence, models_applied
 from orchestration.figures import masked, plain
-from orchestration.packs import NoPack, Pack, check_published
+from orchestration.packs import NoPack, Pack, check_published, sender_name
 from orchestration.packs.tables import Table
 from orchestration.sql import fetch_rows
 
@@ -237,7 +237,7 @@ def gather(
         totals=TOTALS,
         facts={
             "carrier": carrier,
-            "sender": sender,
+            "sender": sender or sender_name(connection),
             "disputes": [_told(connection, row) for row in fetch_rows(connection, "from pack.disputes")],
             "days": fetch_rows(connection, DAY_TOTALS),
             "event_limit": event_limit,

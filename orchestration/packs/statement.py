@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.packs import NoPack, Pack, check_published, rounding_sql
+from orchestration.packs import NoPack, Pack, check_published, rounding_sql, sender_name
 from orchestration.packs.tables import Table
 from orchestration.sql import fetch_rows
 
@@ -198,7 +198,7 @@ def gather(connection: duckdb.DuckDBPyConnection, partner_id: str, month: date, 
         facts={
             "partner": partner,
             "month": month,
-            "sender": sender,
+            "sender": sender or sender_name(connection),
             **{
                 table.name: fetch_rows(connection, f"from pack.{table.name}")
                 for table in TABLES

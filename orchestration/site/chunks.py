@@ -20,8 +20,6 @@ from orchestration.site.marts import Marts
 
 LINES_OF_A_CHUNK = 1_000
 ROUTES_OF_A_CHUNK = 4_000
-PERIODS_OF_THE_AGENDA = 4
-"""Months whose bills may still be due, the latest first. Disputes stay until nothing of them is open."""
 FILES_SHOWN = 2_000
 
 Chunk = dict[str, Any]
@@ -46,6 +44,7 @@ def chunks(connection: duckdb.DuckDBPyConnection, facts: Chunk) -> Iterator[tupl
     periods, latest = _periods(marts)
     yield "site", _site(marts, periods, latest, facts)
     yield "agenda", _agenda(marts)
+    yield "open", _open(marts)
     for period in periods:
         yield f"period-{period}", _period(marts, period)
         yield f"routes-{period}", _routes(marts, period)
@@ -112,7 +111,7 @@ def _minor_units() -> dict[str, int]:
         return {row["currency_code"]: int(row["minor_unit_decimals"]) for row in csv.DictReader(file)}
 
 
-# --- What is due ------------------------------------------------------------------------------------
+# --- What is open ------------------------------------------------------------------------------------
 
 
 def _agenda(marts: Marts) -> Chunk:
@@ -122,30 +121,6 @@ def _agenda(marts: Marts) -> Chunk:
             select {PERIOD} as period, lines.* from settle.fct_disputes as lines {OF_INVOICES}
             where lines.open_amount <> 0 order by lines.raise_by_date, lines.dispute_id"""
         ),
-        "due": marts.table(
-            f"""
-            with dues as (
-                select
-                    'carrier' as party_role, carrier_id as party_id, due_date, period_start_date, payable_amount,
-                    receivable_amount, settlement_currency as currency,
-                    {marts.column("fct_carrier_settlements", "paid_amount", "decimal(18, 6)")}
-                from settle.fct_carrier_settlements
-                union all
-                select
-                    'partner', partner_id, due_date, period_start_date, payable_amount, receivable_amount,
-                    statement_currency, null
-                from settle.fct_partner_statements
-                where strftime(period_start_date, '%Y-%m') in (
-                    select strftime(period_start_date, '%Y-%m') from settle.fct_carrier_settlements
-                )
-            )
-            select strftime(period_start_date, '%Y-%m') as period, * exclude (period_start_date) from dues
-            where (payable_amount <> 0 or receivable_amount <> 0) and period_start_date in (
-                select distinct period_start_date from settle.fct_carrier_settlements
-                order by period_start_date desc limit {PERIODS_OF_THE_AGENDA}
-            )
-            order by due_date, party_role, party_id"""
-        ),
         "running": marts.table(
             """
             select
@@ -154,6 +129,23 @@ def _agenda(marts: Marts) -> Chunk:
                 charge_currency, known_until_at, strftime(period_start_date, '%Y-%m') as period
             from settle.fct_partner_running_charges
             where commitment_left_amount is not null order by partner_id, plan_id"""
+        ),
+    }
+
+
+def _open(marts: Marts) -> Chunk:
+    if not marts.has("fct_open_items"):
+        return {"items": {"columns": [], "rows": []}, "is_paid_known": False}
+    return {
+        "items": marts.table(
+            """
+            select
+                party_id, paid_as, document_type, cleared_amount, payable_amount, receivable_amount,
+                item_currency as currency, due_date, strftime(period_start_date, '%Y-%m') as period
+            from settle.fct_open_items where due_date is not null order by due_date, party_id, open_item_id"""
+        ),
+        "is_paid_known": marts.value(
+            "select count(*) > 0 from settle.fct_landed_files where feed_kind = 'payments' and loaded_count > 0"
         ),
     }
 

@@ -38,15 +38,23 @@ def show(console: Console, answer: Answer, decimals: dict[str, int]) -> None:
     for name in ("month", "", "events", "as agreed", "as proposed", "difference", ""):
         table.add_column(name, justify="left" if name == "month" else "right")
     before, after = _by_month_and_currency(answer.before), _by_month_and_currency(answer.after)
+    agreed, proposed = ({charge.currency for charge in charges} for charges in (answer.before, answer.after))
+    one_sided = agreed ^ proposed if agreed and proposed else set()
     for name, currency in sorted({*before, *after}):  # "together" comes behind all digits
         was, would = before[name, currency], after[name, currency]
         old, new = (sum((charge.charge_amount for charge in charges), Decimal(0)) for charges in (was, would))
         part = f"{Decimal(round(Fraction(new - old) / Fraction(old) * 1000)).scaleb(-1):+} %" if old else ""
+        difference = money(new - old, currency)
+        if currency in one_sided:  # what is charged in another currency is not charged less
+            difference, part = "", ""
         events = sum(charge.event_count for charge in would)
-        table.add_row(
-            name, currency, f"{events:,}", money(old, currency), money(new, currency), money(new - old, currency), part
-        )
+        table.add_row(name, currency, f"{events:,}", money(old, currency), money(new, currency), difference, part)
     console.print(table, highlight=False)
+    if one_sided:
+        say(
+            f"Charges are in {', '.join(sorted(agreed))} as agreed and in {', '.join(sorted(proposed))} as proposed: "
+            f"those in {' and '.join(sorted(one_sided))} cannot be compared."
+        )
     _show_plans(console, "Plans as agreed", answer.before, money)
     _show_plans(console, "Plans as proposed", answer.after, money)
     for title, found in (("now", answer.uncharged_before), ("then", answer.uncharged_after)):

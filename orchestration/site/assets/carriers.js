@@ -63,13 +63,13 @@
     return [
       tollgate.head(known.name || carrier, about ? [`${carrier}, ${tollgate.country(about.country_code)}`, about.latest_agreement_id ? `agreement ${about.latest_agreement_id} in ${about.agreement_currency}, days of ${about.time_zone}` : "no agreement", about.is_partner && "is a partner too"].filter(Boolean).join("; ") + "." : carrier,
         tollgate.select("Carrier", "carrier", [["", "All"], ...Object.entries(data.site.carriers).map(([id, other]) => [id, other.name || id])], carrier), tollgate.periodField(), currencies.length > 1 && tollgate.currencyField(currencies), tollgate.dayField()),
-      about && about.is_partner && el("p", {}, el("a", { href: tollgate.partnerLink(carrier) }, "As a partner")),
+      about && about.is_partner && el("p", {}, "It is netted with ", el("a", { href: tollgate.partnerLink(carrier) }, "its side as a partner"), "; ", el("a", { href: link("index.html", {}) }, "the overview"), " says what is to be paid."),
       !settlements.length && el("p", {}, `No invoice of ${month(period)} has come. `, accruals.length ? `Expected so far: ${accruals.map(row => money(row.accrued_amount, row.accrual_currency)).join(", ")}.` : ""),
       settlements.map(row => figures([
         ["Invoiced", money(row.invoiced_amount, row.settlement_currency), count(row.invoice_count, "invoice")], ["Expected", money(row.rated_amount, row.settlement_currency)],
         ["Variance", tollgate.signed(row.variance_amount, row.settlement_currency, tollgate.VARIANCE)], ["Disputed", money(row.disputed_amount, row.settlement_currency)],
         ["Withheld", money(row.withheld_amount, row.settlement_currency), row.has_agreement === false ? "no agreement covers it" : null], ["Credited", money(row.credited_amount, row.settlement_currency)],
-        sign(row.receivable_amount) ? ["To get back", money(row.receivable_amount, row.settlement_currency)] : ["To pay", money(row.payable_amount, row.settlement_currency), row.due_date && `due ${date(row.due_date)}`],
+        sign(row.receivable_amount) ? ["Receivable", money(row.receivable_amount, row.settlement_currency)] : ["Payable", money(row.payable_amount, row.settlement_currency), row.due_date && `due ${date(row.due_date)}`],
       ])),
       of(own.policies).length > 0 && section("How it bills", null, tollgate.policies(of(own.policies))),
       settlements.map(row => bridge(of(own.causes).filter(one => one.invoice_currency === row.settlement_currency), row, row.settlement_currency)),

@@ -2,7 +2,7 @@
    Belongs here: how each kind looks. Does not belong here: what is drawn. */
 "use strict";
 (() => {
-  const { el, money, month, weekday } = tollgate;
+  const { el, money, month, date } = tollgate;
   const drawn = new Set();
   function color(name) {
     const probe = el("i", { style: `color: var(--${name})`, hidden: true });
@@ -70,20 +70,24 @@
   };
   /* Bars side by side or on top of each other, per category. series: { name, tone, data (numbers), stack, line } */
   chart.series = (name, categories, series, currency, { size, horizontal, dates } = {}) => {
-    const said = dates === "month" ? categories.map(month) : dates ? categories.map(weekday) : categories;
-    return chart(name, c => {
+    const said = dates === "month" ? categories.map(month) : dates ? categories.map(date) : categories;
+    const drawing = chart(name, c => {
       const axis = [names(c, said, horizontal ? { width: 130, overflow: "truncate" } : {}), values(c)];
       return {
-        grid: { left: 8, right: 16, top: series.length > 1 ? 34 : 14, bottom: 10, containLabel: true },
-        legend: { show: series.length > 1, left: 0, top: 0, icon: "rect", itemWidth: 10, itemHeight: 10, textStyle: { color: c.soft }, selectedMode: false },
+        grid: { left: 8, right: 16, top: 14, bottom: 10, containLabel: true },
         tooltip: { ...tip(c), trigger: "axis", axisPointer: { type: "line", lineStyle: { color: c["strong-line"] } }, formatter: points => [points[0].name, ...points.filter(point => point.value !== null && point.value !== undefined && (points.length < 8 || point.value !== 0)).map(point => `${point.seriesName}  ${series[point.seriesIndex].texts ? money(series[point.seriesIndex].texts[point.dataIndex], currency, true) : short.format(point.value)}`)].join("\n") },
         xAxis: horizontal ? axis[1] : axis[0], yAxis: horizontal ? { ...axis[0], inverse: true } : axis[1],
         series: series.map(one => ({ type: one.line ? "line" : "bar", name: one.name, data: one.data, stack: one.stack, symbolSize: 5, barMaxWidth: 26, lineStyle: { width: 2, type: one.dashed ? "dashed" : "solid" }, itemStyle: { color: tone(c, one.tone) } })),
       };
     }, size);
+    if (series.length < 2) return drawing;
+    // Beside the drawing and not in it, so that a narrow window breaks the line.
+    return el("div", {}, el("ul", { class: "legend", "aria-hidden": "true" }, series.map(one => el("li", {}, el("i", { style: `background: ${tone(INKS, one.tone)}` }), one.name))), drawing);
   };
   // Eight that are told apart in both themes, also by who sees no red or green.
   const APART = ["#4477aa", "#cc6677", "#b8a03a", "#228833", "#882255", "#44aa99", "#dd7733", "#8877bb", "#999999"];
+  /* The colors of a theme as a style sheet names them. */
+  const INKS = new Proxy({}, { get: (_, name) => `var(--${name})` });
   const tone = (c, name) => typeof name === "number" ? APART[Math.min(name, APART.length - 1)] : c[name] || c.accent;
 
   const HEAT = 750;
@@ -94,7 +98,7 @@
       tooltip: { ...tip(c), formatter: event => said(event.value) },
       xAxis: { ...names(c, columns, { interval: 0, rotate: columns.length > 6 ? 40 : 0, hideOverlap: false }), splitArea: { show: false } },
       yAxis: { ...names(c, rows, { interval: 0, width: 130, overflow: "truncate" }), inverse: true },
-      visualMap: { min: -HEAT, max: HEAT, dimension: 2, orient: "horizontal", left: "center", bottom: 0, itemWidth: 10, itemHeight: 160, calculable: false, text: ["margin 75 % and more", "loss 75 % and more"], textStyle: { color: c.soft },
+      visualMap: { min: -HEAT, max: HEAT, dimension: 2, orient: "horizontal", left: "center", bottom: 0, itemWidth: 10, itemHeight: node.clientWidth < 500 ? 60 : 160, calculable: false, text: ["margin 75 % and more", "loss 75 % and more"], textStyle: { color: c.soft },
         inRange: { color: [c.bad, c.paper, c.accent] } },
       series: [{ type: "heatmap", data: cells.map(value => ({ value, label: { color: Math.abs(value[2]) > HEAT * 0.55 ? c.paper : c.ink } })), itemStyle: { borderColor: c.paper, borderWidth: 1 }, label: { show: columns.length <= 12, fontSize: 11, formatter: event => event.value[2] === null ? "" : tollgate.plain(Math.round(event.value[2] / 10)) } }],
     }));

@@ -76,10 +76,12 @@ window.tollgate = (() => {
   const ratio = text => format("NumberFormat", { style: "percent", maximumFractionDigits: 4 }).format(text);
   const count = (n, one, many) => `${plain(n)} ${n === 1 ? one : many || one + "s"}`;
   const asDate = day => new Date(day.slice(0, 10) + "T00:00:00Z");
-  const date = day => day ? format("DateTimeFormat", { dateStyle: "medium", timeZone: "UTC" }).format(asDate(day)) : "";
-  const weekday = day => format("DateTimeFormat", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" }).format(asDate(day));
+  // One form of a day everywhere; where it counts which day of the week it is, that stands before it.
+  const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
+  const date = day => day ? format("DateTimeFormat", DAY).format(asDate(day)) : "";
+  const weekday = day => day ? format("DateTimeFormat", { weekday: "short", ...DAY }).format(asDate(day)) : "";
   const month = period => format("DateTimeFormat", { month: "long", year: "numeric", timeZone: "UTC" }).format(asDate(period + "-01"));
-  const instant = at => at ? format("DateTimeFormat", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" }).format(new Date(at.replace(" ", "T").replace(/(\.\d{3})\d*/, "$1").replace(/(Z|[+-]\d\d:?\d\d)?$/, zone => zone || "Z"))) + " UTC" : "";
+  const instant = at => at ? format("DateTimeFormat", { ...DAY, hour: "numeric", minute: "2-digit" }).format(new Date(at.replace(" ", "T").replace(/(\.\d{3})\d*/, "$1").replace(/(Z|[+-]\d\d:?\d\d)?$/, zone => zone || "Z"))) + " UTC" : "";
   const daysFrom = (day, from) => Math.round((asDate(day) - asDate(from)) / 864e5);
   function clock(day, from) {
     const days = daysFrom(day, from);
@@ -158,7 +160,7 @@ window.tollgate = (() => {
   function paintNav() {
     for (const anchor of document.querySelectorAll("nav a, .brand")) anchor.href = link(anchor.dataset.page, {});
   }
-  let shown = null;
+  let shown = null, place;
   /* `needs(state)` names the chunks of a page, `render(data)` gives its elements. */
   function page({ needs, render }) {
     const main = document.querySelector("main");
@@ -180,6 +182,10 @@ window.tollgate = (() => {
       const { carrier, partner, line, invoice } = state(), subject = [carrier, partner, line, invoice].join("\n");
       if (shown !== null && shown !== subject) { window.scrollTo(0, 0); const title = main.querySelector("h1"); if (title) title.focus({ preventScroll: true }); }
       shown = subject;
+      // A link may lead to a section of a page: `at` names it.
+      const { at } = state(), target = at && at !== place && document.getElementById(at);
+      if (target) { target.tabIndex = -1; target.focus({ preventScroll: true }); target.scrollIntoView(); }
+      place = at;
     }
     window.addEventListener("hashchange", () => {
       const focused = document.activeElement && document.activeElement.getAttribute("name");

@@ -39,7 +39,7 @@
         }),
         health.months && table({
           id: "months", title: "Months and who closed them", said: "Into a closed month nothing is booked any more. A reason stands where it was closed in spite of the money at risk.", rows: rows(health.months), limit: 20,
-          columns: [{ key: "period", label: "Month", show: row => month(row.period) }, { key: "period_state", label: "State", type: "word", show: row => tollgate.tag(words(row.period_state), row.period_state === "closed" ? null : "warn") }, { key: "grace_until_date", label: "Grace until" }, { key: "closed_at", label: "Closed", type: "instant" }, { key: "closed_by", label: "By" }, { key: "accepted_reason", label: "In spite of money at risk, because" }],
+          columns: [{ key: "period", label: "Month", show: row => month(row.period) }, { key: "period_state", label: "State", type: "word", show: row => tollgate.tag(words(row.period_state), row.period_state === "closed" ? null : "warn") }, { key: "grace_until_date", label: "Grace until", type: "date" }, { key: "closed_at", label: "Closed", type: "instant" }, { key: "closed_by", label: "By" }, { key: "accepted_reason", label: "In spite of money at risk, because" }],
         }),
         outcomes.length > 0 && table({
           id: "gate", title: "What the gate checked", rows: outcomes.map(one => ({ ...one, how: one.success ? "holds" : one.severity === "critical" ? "failed" : one.severity })), limit: 20,

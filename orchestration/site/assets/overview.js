@@ -1,8 +1,8 @@
-/* The month at a glance: what needs a decision, what expires, the money by currency, who differs and why. */
+/* What is due, and the month at a glance: what needs a decision, what expires, the money by currency, who differs and why. */
 "use strict";
 (() => {
-  const { el, rows, sum, sign, minus, money, count, date, weekday, daysFrom, month, today, link, state, section, table, left, cause, clocks, words, carrierName, partnerName, carrierLink, partnerLink, inCurrency, permille } = tollgate;
-  const DAYS_OF_A_WEEK = 7;
+  const { el, rows, sum, sign, size, minus, money, count, date, weekday, daysFrom, month, today, link, state, section, table, left, cause, clocks, words, carrierName, partnerName, carrierLink, partnerLink, inCurrency, permille } = tollgate;
+  const DAYS_OF_A_WEEK = 7, FRIDAY = 5;
 
   function decisions(data, period) {
     const month = data[`period-${period}`], found = [];
@@ -17,35 +17,58 @@
       if (row.has_agreement === false) found.push({ what: "Decide on a bill that no agreement covers; all of it is withheld", who: carrierName(row.carrier_id), href, amount: row.withheld_amount, currency: row.settlement_currency, by: row.due_date, rank: 0 });
       if (row.unfooted_invoice_count) found.push({ what: `Ask for ${count(row.unfooted_invoice_count, "invoice")} whose lines do not add up to the total`, who: carrierName(row.carrier_id), href, amount: row.invoiced_amount, currency: row.settlement_currency, by: row.due_date, rank: 0 });
     }
-    for (const row of rows(month.losses)) found.push({ what: `Reprice or reroute ${count(row.route_count, "route")} sold below cost`, who: "", href: link("routes.html", {}), amount: row.margin_amount, currency: row.reporting_currency, by: null, rank: 2 });
+    for (const row of rows(month.losses)) found.push({ what: `Reprice or reroute ${count(row.route_count, "route")} sold below cost`, who: "", href: link("routes.html", { at: "routes" }), amount: size(row.margin_amount), currency: row.reporting_currency, by: null, rank: 2 });
     const risks = tollgate.groups(rows(month.unrated), row => `${row.reason}\n${row.carrier_id}\n${row.currency}`);
-    for (const of of risks.values()) found.push({ what: `Get a price for ${count(of.reduce((n, row) => n + row.event_count, 0), "event")} without cost: ${of[0].reason.replace(/_/g, " ")}`, who: carrierName(of[0].carrier_id), href: link("routes.html", {}), amount: sum(of.map(row => row.amount)), currency: of[0].currency, by: null, rank: 3 });
+    for (const of of risks.values()) found.push({ what: `Get a price for ${count(of.reduce((n, row) => n + row.event_count, 0), "event")} without cost: ${of[0].reason.replace(/_/g, " ")}`, who: carrierName(of[0].carrier_id), href: link("routes.html", { carrier: of[0].carrier_id, at: "unrated" }), amount: sum(of.map(row => row.amount)), currency: of[0].currency, by: null, rank: 3 });
     for (const row of rows(data.agenda.running)) {
       const said = tollgate.commitment(row);
       if (said && said[1]) found.push({ what: `Talk about plan ${row.plan_id}: ${said[0]}`, who: partnerName(row.partner_id), href: partnerLink(row.partner_id, row.period), amount: sign(row.commitment_left_amount) ? row.projected_true_up_amount : row.charge_amount, currency: row.charge_currency, by: null, rank: 4 });
     }
     return inCurrency(found, "currency").sort((one, other) => one.rank - other.rank || String(one.by || "9").localeCompare(String(other.by || "9")));
   }
-  function due(data) {
+  function deadlines(data) {
     const found = [];
     for (const dispute of rows(data.agenda.disputes)) for (const [day, what] of clocks(dispute)) {
-      found.push({ day, what: `${cause(dispute.cause)}: ${what}`, who: carrierName(dispute.carrier_id), href: carrierLink(dispute.carrier_id, dispute.period), kind: "dispute", amount: dispute.open_amount, currency: dispute.dispute_currency });
-    }
-    for (const row of rows(data.agenda.due)) if (row.due_date) {
-      const carrier = row.party_role === "carrier", who = carrier ? carrierName(row.party_id) : partnerName(row.party_id), href = (carrier ? carrierLink : partnerLink)(row.party_id, row.period);
-      // Of a bill that is paid in part the rest is due.
-      const rest = row.paid_amount === null || row.paid_amount === undefined ? row.payable_amount : minus(row.payable_amount, row.paid_amount);
-      if (sign(rest) > 0) found.push({ day: row.due_date, what: "pay", who, href, kind: "pay", amount: rest, currency: row.currency });
-      if (sign(row.receivable_amount)) found.push({ day: row.due_date, what: "receive", who, href, kind: "receive", amount: row.receivable_amount, currency: row.currency });
+      found.push({ day, what: `${cause(dispute.cause)}: ${what}`, who: carrierName(dispute.carrier_id), href: carrierLink(dispute.carrier_id, dispute.period), amount: dispute.open_amount, currency: dispute.dispute_currency });
     }
     return inCurrency(found, "currency").sort((one, other) => one.day < other.day ? -1 : one.day > other.day ? 1 : 0);
   }
-  const dueColumns = [
-    { key: "day", label: "Day", type: "date", show: row => el("span", {}, `${weekday(row.day)} `, left(row.day, row.kind === "dispute")) },
-    { key: "what", label: "What", show: row => row.kind === "pay" ? "Pay" : row.kind === "receive" ? "Receive" : row.what },
-    { key: "who", label: "Who", link: row => row.href },
-    { key: "amount", label: "Amount", type: "money" },
-  ];
+  const later = (day, days) => new Date(Date.parse(day + "T00:00:00Z") + days * 864e5).toISOString().slice(0, 10);
+  /* The day until which the reader asks what is due: by itself the coming Friday. */
+  function until() {
+    const chosen = state().until, now = today();
+    return /^\d{4}-\d\d-\d\d$/.test(chosen || "") && !isNaN(Date.parse(chosen)) ? chosen : later(now, (FRIDAY - new Date(now + "T00:00:00Z").getUTCDay() + 7) % 7);
+  }
+  const PAID_AS = { carrier: "Bills of a carrier", share: "Shares of a partner", partner: "Charges of a partner", net: "Both sides, netted" };
+  const isPartners = item => item.paid_as === "partner" || item.paid_as === "share";
+  const partyName = item => (isPartners(item) ? partnerName : carrierName)(item.party_id);
+  const documentName = item => item.document_type === "on_account" ? "payments beyond all documents" : `${words(item.document_type)} of ${month(item.period)}`;
+  const documentLink = item => (item.document_type === "statement" || isPartners(item) ? partnerLink : carrierLink)(item.party_id, item.period);
+  const net = items => minus(sum(items.map(item => item.payable_amount)), sum(items.map(item => item.receivable_amount)));
+
+  /* What is due until a day, as `tollgate export payments` has it: one row for all that is paid as one. */
+  function due(open, day) {
+    const now = today(), parties = tollgate.groups(open.filter(item => item.due_date <= day), item => `${item.party_id}\n${item.paid_as}\n${item.currency}`);
+    return [...parties.values()].map(items => {
+      const balance = net(items), way = sign(balance), overdue = net(items.filter(item => item.due_date < now));
+      const first = items.find(item => sign(way > 0 ? item.payable_amount : item.receivable_amount) > 0);
+      // Of what was due before today no more is overdue than is due at all.
+      const late = sign(overdue) !== way ? null : tollgate.compare(size(overdue), size(balance)) > 0 ? size(balance) : size(overdue);
+      return { ...items[0], items, way, amount: size(balance), due_date: first && first.due_date, overdue: late, who: partyName(items[0]), what: items.map(item => `${documentName(item)} ${net([item])}`).join("; ") };
+    }).filter(row => row.way);
+  }
+  const dueTable = (id, title, rows, none, way, more) => table({
+    id, title, none, ...more, sort: "due_date", limit: 20, rows: rows.filter(row => row.way === way),
+    columns: [
+      { key: "who", label: "Party", link: row => (isPartners(row) ? partnerLink : carrierLink)(row.party_id) },
+      { key: "amount", label: way > 0 ? "To pay" : "To receive", type: "money", total: true },
+      { key: "due_date", label: "Due", type: "date", show: row => el("span", {}, `${weekday(row.due_date)} `, left(row.due_date)) },
+      { key: "overdue", label: "Overdue", type: "money", tones: { positive: ["", "bad"] }, total: true },
+      { key: "paid_as", label: "For", value: row => PAID_AS[row.paid_as], minor: true },
+      { key: "what", label: "Documents", minor: true, show: row => el("ul", {}, row.items.map(item => el("li", {}, el("a", { href: documentLink(item) }, documentName(item)),
+        row.items.length > 1 && ` ${money(size(net([item])), item.currency)}${sign(net([item])) === way ? "" : way > 0 ? ", owed to us" : ", owed by us"}`, sign(item.cleared_amount) ? el("small", { class: "soft" }, ` (${money(item.cleared_amount, item.currency)} is paid)`) : null))) },
+    ],
+  });
 
   /* Rows are what, columns are currencies: nothing is added up across. */
   function statement(month, currencies) {
@@ -65,15 +88,15 @@
     const NAMES = [
       ["Invoiced by carriers", "invoiced"], ["Expected by our records", "expected"], ["Variance", "variance", tollgate.VARIANCE], ["Disputed", "disputed"], ["Withheld", "withheld"], ["Credited", "credited"],
       ["Accrued, not invoiced yet", "accrued"], ["At risk: events without cost", "risk"], ["Charged to partners", "charged"], ["Shares of partners", "shares"],
-      ["To pay", "pay"], ["To receive", "get"], ["Net", "net", { negative: ["to pay", null], positive: ["to receive", null] }],
-      ...Object.values(known).some(one => one.netpay !== null) ? [["Of that, after netting with parties on both sides: to pay", "netpay"], ["and to receive", "netget"]] : [],
+      ["Owed by us for the month", "pay"], ["Owed to us for the month", "get"], ["Net for the month", "net", { negative: ["owed by us", null], positive: ["owed to us", null] }],
+      ...Object.values(known).some(one => one.netpay !== null) ? [["With parties on both sides, netted: owed by us", "netpay"], ["With parties on both sides, netted: owed to us", "netget"]] : [],
     ];
     return table({
-      id: "money", title: "Money of the month", said: "Carriers, partners and what is owed, by currency.", limit: 99, search: false,
+      id: "money", title: "Money of the month", said: "What belongs to the month, by currency, paid or not.", limit: 99, search: false,
       rows: NAMES.map(([name, key, tones]) => ({ name, key, tones, ...Object.fromEntries(currencies.map(currency => [currency, known[currency][key]])) })),
       columns: [{ key: "name", label: "", sortable: false }, ...currencies.map(currency => ({ key: currency, label: currency, type: "money", names: false, sortable: false, currency: () => currency, show: row => row[currency] === null ? el("span", { class: "soft" }, "none") : (() => {
         const tone = (sign(row[currency]) && row.tones && row.tones[sign(row[currency]) < 0 ? "negative" : "positive"]) || null;
-        return el("span", { class: tone && tone[1] || null, "data-figure": `${row.key} ${currency}`, "data-amount": row[currency] }, tollgate.number(row[currency], currency, row.key === "risk"), tone && el("small", {}, ` ${tone[0]}`));
+        return el("span", { class: tone && tone[1] || null, "data-figure": `${row.key} ${currency}`, "data-amount": row[currency] }, tollgate.number(row.key === "net" ? size(row[currency]) : row[currency], currency, row.key === "risk"), tone && el("small", {}, ` ${tone[0]}`));
       })() }))],
     });
   }
@@ -101,37 +124,50 @@
   }
 
   tollgate.page({
-    needs: () => [`period-${tollgate.period()}`, "agenda"],
+    needs: () => [`period-${tollgate.period()}`, "agenda", "open"],
     render: data => {
-      const period = tollgate.period(), found = data[`period-${period}`], all = due(data), now = today();
-      const currencies = [...new Set([...rows(found.settlements).map(row => row.settlement_currency), ...rows(found.statements).map(row => row.statement_currency), ...rows(found.accruals).map(row => row.accrual_currency), ...rows(found.unrated).map(row => row.currency)])].filter(Boolean).sort();
+      const period = tollgate.period(), found = data[`period-${period}`], expiring = deadlines(data), now = today(), day = until();
+      const open = rows(data.open.items), owed = due(inCurrency(open, "currency"), day);
+      const currencies = [...new Set([...rows(found.settlements).map(row => row.settlement_currency), ...rows(found.statements).map(row => row.statement_currency), ...rows(found.accruals).map(row => row.accrual_currency), ...rows(found.unrated).map(row => row.currency), ...open.map(row => row.currency)])].filter(Boolean).sort();
       const shown = state().currency && currencies.includes(state().currency) ? [state().currency] : currencies;
-      const late = all.filter(row => daysFrom(row.day, now) < 0 && row.kind === "dispute"), week = all.filter(row => daysFrom(row.day, now) >= 0 && daysFrom(row.day, now) < DAYS_OF_A_WEEK);
-      const next = all.find(row => daysFrom(row.day, now) >= DAYS_OF_A_WEEK);
+      const late = expiring.filter(row => daysFrom(row.day, now) < 0), week = expiring.filter(row => daysFrom(row.day, now) >= 0 && daysFrom(row.day, now) < DAYS_OF_A_WEEK);
+      const next = expiring.find(row => daysFrom(row.day, now) >= DAYS_OF_A_WEEK);
       const todo = decisions(data, period), gate = data.site.gate_passed;
       return [
-        tollgate.head(month(period), gate === null ? null : gate ? "Passed the gate." : "Did not pass the gate.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField()),
-        statement(found, shown),
+        tollgate.head(month(period), gate === null ? null : gate ? "Passed the gate." : "Did not pass the gate.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField(),
+          el("label", {}, "Due until", el("input", { type: "date", name: "until", value: day, onchange: event => tollgate.go({ until: event.target.value }) }))),
+        dueTable("pay", `To pay until ${weekday(day)}`, owed, "Nothing is to be paid until that day.", 1, {
+          said: `${data.open.is_paid_known ? "Of all months, less the payments that had landed when this was published" : "Of all months; no payment has landed yet, so what was paid is not known"}. A party that is carrier and partner is netted. As a list and as transfers for the bank:`,
+          before: tollgate.copyable(`tollgate export payments --until ${day}`),
+        }),
+        dueTable("receive", `To receive until ${weekday(day)}`, owed, "Nothing is to be received until that day.", -1),
         table({
           id: "decisions", title: "Needs a decision", none: "Nothing waits for a decision.", rows: todo, limit: 12,
           columns: [
             { key: "what", label: "What", link: row => row.href },
             { key: "who", label: "Who" },
-            { key: "amount", label: "Amount", type: "money", rounded: true, tones: { negative: ["loss", "bad"] } },
+            { key: "amount", label: "Amount", type: "money", rounded: true },
             { key: "by", label: "By", type: "date", show: row => row.by ? el("span", {}, `${date(row.by)} `, left(row.by)) : "" },
           ],
         }),
-        table({ id: "week", title: `This week, ${weekday(now)} to ${weekday(later(now, DAYS_OF_A_WEEK - 1))}`, said: late.length ? `${count(late.length, "deadline")} of disputes passed.` : next ? `After that comes ${weekday(next.day)}.` : null, none: next ? "Nothing is due and nothing expires in these seven days." : "Nothing is due.", rows: [...late, ...week], limit: 14, columns: dueColumns }),
+        table({
+          id: "week", title: `Deadlines of disputes, ${date(now)} to ${date(later(now, DAYS_OF_A_WEEK - 1))}`, said: late.length ? `${count(late.length, "deadline")} of disputes passed.` : next ? `After that comes ${date(next.day)}.` : null, none: "Nothing expires in these seven days.", rows: [...late, ...week], limit: 14,
+          columns: [
+            { key: "day", label: "Day", type: "date", show: row => el("span", {}, `${weekday(row.day)} `, left(row.day)) },
+            { key: "what", label: "What" }, { key: "who", label: "Carrier", link: row => row.href }, { key: "amount", label: "Open", type: "money" },
+          ],
+        }),
+        statement(found, shown),
         differences(found, period),
         table({
-          id: "pay", title: "To pay and to receive, by day", said: rows(data.agenda.due).some(row => row.paid_amount !== null) ? "Of the latest months, each party by its due date; less what was paid of carriers' bills." : "Of the latest months, each party by its due date. What was paid is not known here.", sort: "day", limit: 20,
-          rows: all.filter(row => row.kind !== "dispute"), none: "Nothing is due.",
-          columns: [...dueColumns.slice(0, 3),
-            { key: "pay", label: "To pay", type: "money", value: row => row.kind === "pay" ? row.amount : null, total: true },
-            { key: "receive", label: "To receive", type: "money", value: row => row.kind === "receive" ? row.amount : null, total: true }],
+          id: "open", title: "Open items, by due date", said: "All that is not paid yet, also what is due later.", sort: "due_date", limit: 20, none: "Nothing is open.",
+          rows: inCurrency(open, "currency").map(item => ({ ...item, who: partyName(item) })),
+          columns: [
+            { key: "due_date", label: "Due", type: "date", show: row => el("span", {}, `${weekday(row.due_date)} `, left(row.due_date)) }, { key: "who", label: "Party", link: row => (isPartners(row) ? partnerLink : carrierLink)(row.party_id) }, { key: "document_type", label: "Document", value: documentName, link: documentLink },
+            { key: "cleared_amount", label: "Paid of it", type: "money", minor: true, value: row => sign(row.cleared_amount) ? row.cleared_amount : null }, { key: "payable_amount", label: "To pay", type: "money", total: true, value: row => sign(row.payable_amount) ? row.payable_amount : null }, { key: "receivable_amount", label: "To receive", type: "money", total: true, value: row => sign(row.receivable_amount) ? row.receivable_amount : null },
+          ],
         }),
       ];
     },
   });
-  function later(day, days) { return new Date(Date.parse(day + "T00:00:00Z") + days * 864e5).toISOString().slice(0, 10); }
 })();

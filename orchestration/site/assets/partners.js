@@ -67,7 +67,7 @@
     return [
       tollgate.head(known.name || partner, about ? [`${partner}, ${tollgate.country(about.country_code)}`, about.latest_agreement_id ? `agreement ${about.latest_agreement_id} in ${about.agreement_currency}, days of ${about.time_zone}` : "no agreement", about.is_carrier && "is a carrier too"].filter(Boolean).join("; ") + "." : partner,
         tollgate.select("Partner", "partner", [["", "All"], ...Object.entries(data.site.partners).map(([id, other]) => [id, other.name || id])], partner), tollgate.periodField(), currencies.length > 1 && tollgate.currencyField(currencies)),
-      about && about.is_carrier && el("p", {}, el("a", { href: tollgate.carrierLink(partner) }, "As a carrier")),
+      about && about.is_carrier && el("p", {}, "It is netted with ", el("a", { href: tollgate.carrierLink(partner) }, "its side as a carrier"), "; ", el("a", { href: link("index.html", {}) }, "the overview"), " says what is to be paid."),
       !statements.length && el("p", {}, `No statement of ${month(period)}.`),
       statements.map(row => figures([["Charged", money(row.charge_amount, row.statement_currency), count(row.event_count, "event")], ["Tax", money(row.tax_amount, row.statement_currency)], ["Its shares", money(row.revenue_share_amount, row.statement_currency)], ["It owes us", money(row.receivable_amount, row.statement_currency), row.due_date && sign(row.receivable_amount) ? `due ${date(row.due_date)}` : null], ["We owe it", money(row.payable_amount, row.statement_currency), row.due_date && sign(row.payable_amount) ? `due ${date(row.due_date)}` : null]])),
       commitments(running),

@@ -45,13 +45,15 @@
   const partnerLink = (id, period) => link("partners.html", { partner: id, ...period ? { period } : {} });
   const lineLink = id => link("lines.html", { line: id });
 
+  /* Days in the names of policies, as everywhere on these pages. */
+  const dated = name => (name || "").replace(/\b(\d{4}-\d\d-\d\d)(?: 00:00:00)?(?![\d:])/g, (_, day) => date(day));
   function policySentence(policy) {
     const what = `${words(policy.service)} ${words(policy.direction)}`;
     if (!policy.deviating_policy_name) {
-      return policy.deviating_line_count ? `${what}: agreed is ${policy.agreed_policy_name}; ${count(policy.deviating_line_count, "line differs", "lines differ")}, and no other policy explains them.` : `${what}: billed as agreed (${policy.agreed_policy_name}), on all of ${count(policy.line_count, "line")}.`;
+      return policy.deviating_line_count ? `${what}: agreed is ${dated(policy.agreed_policy_name)}; ${count(policy.deviating_line_count, "line differs", "lines differ")}, and no other policy explains them.` : `${what}: billed as agreed (${dated(policy.agreed_policy_name)}), on all of ${count(policy.line_count, "line")}.`;
     }
-    const tie = policy.lead_line_count === 0 ? ` Another policy, ${policy.runner_up_name || "of equal weight"}, explains as many.` : policy.runner_up_name ? ` The next best, ${policy.runner_up_name}, explains ${count(policy.lead_line_count, "line")} fewer.` : "";
-    return `${what}: billed by ${policy.deviating_policy_name}${policy.reproduces_from_date ? ` since ${date(policy.reproduces_from_date)}` : ""}; agreed is ${policy.agreed_policy_name}. That reproduces ${policy.reproduced_line_count} of the ${count(policy.deviating_line_count, "line")} that the agreement does not.${tie}`;
+    const tie = policy.lead_line_count === 0 ? ` Another policy, ${dated(policy.runner_up_name) || "of equal weight"}, explains as many.` : policy.runner_up_name ? ` The next best, ${dated(policy.runner_up_name)}, explains ${count(policy.lead_line_count, "line")} fewer.` : "";
+    return `${what}: billed by ${dated(policy.deviating_policy_name)}${policy.reproduces_from_date ? ` since ${date(policy.reproduces_from_date)}` : ""}; agreed is ${dated(policy.agreed_policy_name)}. That reproduces ${policy.reproduced_line_count} of the ${count(policy.deviating_line_count, "line")} that the agreement does not.${tie}`;
   }
   const policies = list => el("ul", { class: "said" }, list.map(policy => el("li", { class: policy.deviating_policy_name ? "bad" : policy.deviating_line_count ? "warn" : "good" }, policySentence(policy))));
 
@@ -74,7 +76,7 @@
   const settlementColumns = [
     { key: "invoiced_amount", label: "Invoiced" }, { key: "rated_amount", label: "Expected" }, { key: "variance_amount", label: "Variance", tones: VARIANCE },
     { key: "disputed_amount", label: "Disputed" }, { key: "withheld_amount", label: "Withheld" }, { key: "credited_amount", label: "Credited" },
-    { key: "payable_amount", label: "To pay" }, { key: "receivable_amount", label: "To get back" },
+    { key: "payable_amount", label: "Payable" }, { key: "receivable_amount", label: "Receivable" },
   ].map(column => ({ ...column, type: "money", currency: "settlement_currency", total: true }));
   const statementColumns = [
     { key: "event_count", label: "Events", type: "count", total: true },
