@@ -158,11 +158,12 @@ def export_invoices(period: date, party: str | None, into: Path | None, in_json:
     if in_json:
         shared.answer(vars(written))
         return
+    money = _money(settings.home())
     for what, totals in (("charged", written.charged), ("self-billed", written.self_billed)):
         for currency, amount in sorted(totals.items()):
-            shared.tell(f"{plain(amount)} {currency} {what}")
+            shared.tell(f"{money(amount, currency)} {what}")
     for row in written.left_out:
-        amount = f"{plain(row['total_amount'])} {row['currency']}"
+        amount = money(row["total_amount"], row["currency"])
         shared.tell(f"  not written: {row['document_number']}, {amount}: {row['reason']}")
     for file in (written.file, *written.documents):
         shared.tell(str(file))
