@@ -3,7 +3,8 @@
 Belongs here: running the models on simulated carriers, and holding what they found against the truth, which they never
 see. Does not belong here: the carriers and their mistakes (`mistakes`).
 
-    python -m simulation.evaluate [--seeds 3] [--calls 500] [--grains all]
+    python -m simulation.evaluate --seeds 40 --each 2      every case, alone and in pairs, each of two of forty seeds
+    python -m simulation.evaluate --seeds 3 --grains all   every case of each seed, and each grain of invoices
 """
 
 import argparse
@@ -11,10 +12,8 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -25,8 +24,8 @@ from simulation.mistakes import GRAINS, Carrier, cases, cases_of_grain, write_ca
 from simulation.terms import Month
 
 NO_CAUSE = "(none)"
-MONTHS_TOGETHER = 8
-"""So many seeds go through the models at once: what dbt takes to begin is paid once for them."""
+CARRIERS_TOGETHER = 400
+"""So many go through the models at once: what dbt takes to begin is paid once for them."""
 
 
 @dataclass
@@ -76,15 +75,18 @@ class Score:
         )
 
 
-def evaluate(
-    folder: Path, chosen: list[tuple[str, ...]], seeds: Sequence[int], calls: int, month: str, score: Score
-) -> None:
-    """Writes the carriers of all seeds below `folder`, runs the models up to the bridge, and adds what they found to
-    the score."""
-    carriers = iter(write_carriers(folder, chosen, seeds, calls, Month.parse(month)))
+def evaluate(folder: Path, drawn: list[tuple[int, tuple[str, ...]]], calls: int, month: str, score: Score) -> None:
+    """Writes a carrier for each seed and case below `folder`, runs the models up to the bridge, and adds what they
+    found to the score."""
+    carriers = write_carriers(folder, drawn, calls, Month.parse(month))
     warehouse = run_models(folder, "+int_variances_bridged", "+int_policies_scored")
-    for seed in seeds:
-        judge(list(islice(carriers, len(chosen))), warehouse, f"seed {seed}", score)
+    for (seed, _), carrier in zip(drawn, carriers, strict=True):
+        judge([carrier], warehouse, f"seed {seed}", score)
+
+
+def draw(chosen: list[tuple[str, ...]], seeds: int, each: int) -> list[tuple[int, tuple[str, ...]]]:
+    """Each case with as many of the seeds, which take turns."""
+    return [(1 + (number * each + turn) % seeds, kinds) for number, kinds in enumerate(chosen) for turn in range(each)]
 
 
 def judge(carriers: list[Carrier], warehouse: Path, name: str, score: Score) -> None:
@@ -164,6 +166,7 @@ def confusion(score: Score) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Hold the causes that the bridge finds against known mistakes.")
     parser.add_argument("--seeds", type=int, default=2, help="how many months of all carriers (default 2)")
+    parser.add_argument("--each", type=int, help="of how many seeds each case is (default: of all)")
     parser.add_argument("--calls", type=int, default=500, help="calls per carrier (default 500)")
     parser.add_argument("--month", default="2026-10", help="the month, as YYYY-MM")
     parser.add_argument("--failures", type=int, default=20, help="how many failures are told (default 20)")
@@ -180,12 +183,14 @@ def main() -> None:
         for name, possible in months:
             chosen = [kinds for kinds in possible if not wanted or wanted & set(kinds)]
             score = Score()
-            for first in range(1, arguments.seeds + 1, MONTHS_TOGETHER):
-                seeds = range(first, min(first + MONTHS_TOGETHER, arguments.seeds + 1))
-                folder = (arguments.keep or Path(scratch)) / f"{name}seed-{seeds[0]}"
+            drawn = draw(chosen, arguments.seeds, arguments.each or arguments.seeds)
+            for first in range(0, len(drawn), CARRIERS_TOGETHER):
+                folder = (arguments.keep or Path(scratch)) / f"{name}from-{first}"
                 folder.mkdir(parents=True)
-                evaluate(folder, chosen, seeds, arguments.calls, arguments.month, score)
-                print(f"until seed {seeds[-1]}: {score.sentence()}", file=sys.stderr, flush=True)
+                together = drawn[first : first + CARRIERS_TOGETHER]
+                evaluate(folder, together, arguments.calls, arguments.month, score)
+                if len(drawn) > CARRIERS_TOGETHER:
+                    print(f"{first + len(together)} carriers: {score.sentence()}", file=sys.stderr, flush=True)
             for failure in score.failures[: arguments.failures]:
                 print(failure)
             print(confusion(score))

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -564,13 +564,12 @@ def cases_of_grain(grain: str) -> list[tuple[str, ...]]:
 
 
 def write_carriers(
-    folder: Path, chosen: list[tuple[str, ...]], seeds: Iterable[int], calls: int, month: Month
+    folder: Path, drawn: Iterable[tuple[int, tuple[str, ...]]], calls: int, month: Month
 ) -> list[Carrier]:
-    """Writes `terms/` and `landing/` of a carrier for each seed and case; returns the carriers with their truth, those
-    of the first seed first."""
+    """Writes `terms/` and `landing/` of a carrier for each seed and case; returns the carriers with their truth."""
     carriers = [
         Carrier(f"carrier-{number:03}", kinds, month, calls, random.Random(f"{seed} {kinds}"))
-        for number, (seed, kinds) in enumerate(product(seeds, chosen))
+        for number, (seed, kinds) in enumerate(drawn)
     ]
     _write_terms(folder / "terms", carriers, month)
     landing = folder / "landing"

@@ -206,7 +206,7 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Mistaken:
     """Read only."""
     folder = tmp_path_factory.mktemp("carriers")
     chosen = [(), (), (), *((kind,) for kind in KINDS), *PAIRS, ("increments",)]
-    carriers = write_carriers(folder, chosen, [1], 400, Month.parse("2026-10"))
+    carriers = write_carriers(folder, [(1, kinds) for kinds in chosen], 400, Month.parse("2026-10"))
     bill_in_francs(carriers[-1], folder)
 
     def make(shared: Path) -> Home:

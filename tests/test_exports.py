@@ -125,6 +125,9 @@ def test_what_is_not_open_is_not_proposed_and_nothing_due_is_said(connection, tm
     connection.execute(f"attach '{file}' as published")
     connection.execute("delete from published.settle.fct_open_items where party_id = 'textwave'")
     connection.execute("update published.settle.fct_open_items set payable_amount = 7 where party_id = 'twilio'")
+    with pytest.raises(exports.NoExport, match="fct_open_items is not what was published"):
+        payments.write(connection, tmp_path, UNTIL, UNTIL)
+    connection.execute("create or replace table tollgate.settle.fct_open_items as from published.settle.fct_open_items")
     written = payments.write(connection, tmp_path, UNTIL, UNTIL)
     due = {row["party_id"]: Decimal(row["due_amount"]) for row in rows_of(written.file)}
     assert "textwave" not in due and due["twilio"] == 7

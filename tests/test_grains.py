@@ -31,7 +31,7 @@ def month(tmp_path_factory, carriers) -> tuple[list[Carrier], Path]:
     """The carriers, and the warehouse. Beside them two bill what no other does: see `also_messages`, `also_francs`."""
     folder = tmp_path_factory.mktemp("grains")
     *written, of_two_services, of_two_currencies = write_carriers(
-        folder, [*carriers, ("by_total",), ("by_code",)], [1], 300, MONTH
+        folder, [(1, kinds) for kinds in (*carriers, ("by_total",), ("by_code",))], 300, MONTH
     )
     also_messages(folder, of_two_services)
     also_francs(folder, of_two_currencies)

@@ -83,7 +83,7 @@ disputes_allocated as (
     {{ allocate(
         source='disputes_covered', total='open_amount', weight='rated_cost_amount',
         group_by='invoice_line_id', tie_break='carrier_local_date, rating_group_id, dial_code', decimals=6,
-        into='expected_credit_amount'
+        into='open_dispute_amount'
     ) }}
 
 ),
@@ -97,7 +97,7 @@ parts_corrected as (
         coalesce(accepted_lines.invoice_currency, costs.rated_cost_currency) as corrected_cost_currency,
         -- Where the usage behind a line cost nothing, nothing is laid on it.
         coalesce(costs_allocated.corrected_cost_amount, costs.rated_cost_amount) as corrected_cost_amount,
-        disputes_allocated.expected_credit_amount,
+        disputes_allocated.open_dispute_amount,
         accepted_lines.invoice_line_id is not null as is_covered
     from costs
     left join accepted_lines
@@ -124,7 +124,7 @@ parts_summed as (
         is_covered,
         cast(sum(rated_cost_amount) as {{ exact_amount() }}) as part_rated_amount,
         cast(sum(corrected_cost_amount) as {{ exact_amount() }}) as corrected_cost_amount,
-        cast(sum(expected_credit_amount) as {{ exact_amount() }}) as expected_credit_amount
+        cast(sum(open_dispute_amount) as {{ exact_amount() }}) as open_dispute_amount
     from parts_corrected
     group by rating_group_id, carrier_local_date, corrected_cost_currency, is_covered
 
@@ -144,7 +144,7 @@ costs_corrected as (
         ) as rated_cost_amount,
         corrected_cost_currency,
         corrected_cost_amount,
-        expected_credit_amount,
+        open_dispute_amount,
         is_covered,
         count(*) over (partition by rating_group_id, carrier_local_date) > 1 as is_divided,
         carrier_local_date

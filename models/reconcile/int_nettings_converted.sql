@@ -41,7 +41,8 @@ documents as (
         period_start_date,
         settlement_currency as document_currency,
         payable_amount,
-        receivable_amount
+        receivable_amount,
+        paid_amount
     from {{ ref('int_carrier_bills_settled') }}
     union all
     select
@@ -51,7 +52,8 @@ documents as (
         period_start_date,
         statement_currency as document_currency,
         payable_amount,
-        receivable_amount
+        receivable_amount,
+        0 as paid_amount
     from {{ ref('int_statements_totalled') }}
 
 ),
@@ -76,6 +78,8 @@ documents_agreed as (
             documents.party_id = netting_agreements.party_id
             and documents.period_start_date >= netting_agreements.valid_from_date
             and documents.period_start_date < netting_agreements.valid_until_date
+            -- What was paid by name was paid in its own currency, and stays in it.
+            and documents.paid_amount = 0
 
 ),
 
@@ -85,7 +89,28 @@ documents_with_rates as (
         documents_agreed.*,
         own_rates.units_per_base as document_units_per_base,
         agreed_rates.units_per_base as netting_units_per_base,
-        own_rates.units_per_base is not null and agreed_rates.units_per_base is not null as is_converted
+        own_rates.units_per_base is not null and agreed_rates.units_per_base is not null as is_converted,
+        -- The older of the two; the base has no rates of its own.
+        least(
+            case own_rates.rate_source
+                when 'base' then documents_agreed.fx_date
+                else own_rates.valid_from_date
+            end,
+            case agreed_rates.rate_source
+                when 'base' then documents_agreed.fx_date
+                else agreed_rates.valid_from_date
+            end
+        ) as rate_date,
+        coalesce(
+            own_rates.rate_source != 'base'
+            and own_rates.valid_from_date < documents_agreed.fx_date
+            and own_rates.valid_until_date = date '9999-12-31', false
+        )
+        or coalesce(
+            agreed_rates.rate_source != 'base'
+            and agreed_rates.valid_from_date < documents_agreed.fx_date
+            and agreed_rates.valid_until_date = date '9999-12-31', false
+        ) as is_last_rate_older
     from documents_agreed
     left join rates as own_rates
         on
@@ -113,7 +138,9 @@ nettings_converted as (
         case when is_converted then agreed_currency else document_currency end as netting_currency,
         is_converted,
         fx_date is not null and not is_converted as is_rate_missing,
+        is_converted and is_last_rate_older as is_rate_provisional,
         fx_date,
+        case when is_converted then rate_date end as rate_date,
         document_units_per_base,
         netting_units_per_base,
         case

@@ -1,6 +1,6 @@
 -- One row per usage group that is rated or charged, with what it earns, costs and gives away: its part of
 -- the revenue and of the shares of its plan's day, by charged quantity, and of the corrected cost and of
--- the expected credits of its rating group's day, by rated cost. Parts are rounded down to a millionth;
+-- the open disputes of its rating group's day, by rated cost. Parts are rounded down to a millionth;
 -- what they leave over of a day, less than a millionth for each, goes to the largest of them, so that
 -- they add up to the day exactly. A group has one more row, without events and revenue, for each further
 -- way in which the cost of its day is known.
@@ -36,7 +36,7 @@ parts as (
             'costs_of_days.corrected_cost_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12
         ) }} as cost_units,
         {{ part_rounded_down(
-            'costs_of_days.expected_credit_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12
+            'costs_of_days.open_dispute_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12
         ) }} as credit_units
     from {{ ref('int_usage_summed') }} as groups_summed
     left join {{ ref('int_costs_corrected') }} as costs_of_days
@@ -98,7 +98,7 @@ costs_left as (
         parts_summed.largest_group_number,
         costs_of_days.corrected_cost_amount - {{ from_units('parts_summed.cost_units * 1000000') }}
             as cost_amount,
-        costs_of_days.expected_credit_amount - {{ from_units('parts_summed.credit_units * 1000000') }}
+        costs_of_days.open_dispute_amount - {{ from_units('parts_summed.credit_units * 1000000') }}
             as credit_amount
     from (
         select
@@ -145,7 +145,7 @@ usage_valued as (
                 then
                     coalesce(costs_left.credit_amount, 0)
                     + {{ from_units('parts.credit_units * 1000000') }}
-        end as expected_credit_amount,
+        end as open_dispute_amount,
         parts.usage_date,
         parts.carrier_local_date,
         parts.partner_local_date

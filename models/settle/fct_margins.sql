@@ -75,9 +75,9 @@ money_summed as (
         sum(
             case
                 when usage_valued.corrected_cost_currency = {{ reporting_currency }}
-                    then usage_valued.expected_credit_amount
+                    then usage_valued.open_dispute_amount
             end
-        ) as expected_credit_amount
+        ) as open_dispute_amount
     from {{ ref('int_usage_valued') }} as usage_valued
     inner join places_numbered
         on usage_valued.rating_group_id = places_numbered.rating_group_id
@@ -116,9 +116,9 @@ foreign_money as (
         usage_date,
         'credit' as money_kind,
         corrected_cost_currency as money_currency,
-        expected_credit_amount as money_amount
+        open_dispute_amount as money_amount
     from {{ ref('int_usage_valued') }}
-    where corrected_cost_currency != {{ reporting_currency }} and expected_credit_amount is not null
+    where corrected_cost_currency != {{ reporting_currency }} and open_dispute_amount is not null
     union all
     select
         rating_group_id,
@@ -189,7 +189,7 @@ foreign_money_pivoted as (
         sum(case when money_kind = 'revenue' then reporting_amount else 0 end) as revenue_amount,
         sum(case when money_kind = 'cost' then reporting_amount else 0 end) as corrected_cost_amount,
         sum(case when money_kind = 'share' then reporting_amount else 0 end) as share_amount,
-        sum(case when money_kind = 'credit' then reporting_amount else 0 end) as expected_credit_amount,
+        sum(case when money_kind = 'credit' then reporting_amount else 0 end) as open_dispute_amount,
         -- An amount without an exchange rate makes the margin unknown; it must not count as nothing.
         count_if(reporting_amount is null) as unconverted_count
     from foreign_money_converted
@@ -214,9 +214,9 @@ money_added as (
             as corrected_cost_amount,
         cast(coalesce(money_summed.share_amount, 0) as decimal(18, 6))
         + cast(coalesce(foreign_money_pivoted.share_amount, 0) as decimal(18, 6)) as share_amount,
-        cast(coalesce(money_summed.expected_credit_amount, 0) as decimal(18, 6))
-        + cast(coalesce(foreign_money_pivoted.expected_credit_amount, 0) as decimal(18, 6))
-            as expected_credit_amount,
+        cast(coalesce(money_summed.open_dispute_amount, 0) as decimal(18, 6))
+        + cast(coalesce(foreign_money_pivoted.open_dispute_amount, 0) as decimal(18, 6))
+            as open_dispute_amount,
         coalesce(foreign_money_pivoted.unconverted_count, 0) > 0 as has_unconverted_money
     from money_summed
     left join foreign_money_pivoted
@@ -251,7 +251,7 @@ fct_margins as (
                         - money_added.corrected_cost_amount - money_added.share_amount
             end as decimal(18, 6)
         ) as margin_amount,
-        cast(money_added.expected_credit_amount as decimal(18, 6)) as expected_credit_amount,
+        cast(money_added.open_dispute_amount as decimal(18, 6)) as open_dispute_amount,
         {{ reporting_currency }} as reporting_currency,
         money_added.has_unconverted_money,
         money_added.usage_date

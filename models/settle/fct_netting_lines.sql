@@ -14,11 +14,13 @@ with fct_netting_lines as (
         cast(netted_receivable_amount as decimal(18, 6)) as netted_receivable_amount,
         netting_currency,
         is_rate_missing,
+        is_rate_provisional,
         cast(case when is_converted then document_units_per_base end as decimal(18, 8))
             as document_units_per_base,
         cast(case when is_converted then netting_units_per_base end as decimal(18, 8))
             as netting_units_per_base,
         fx_date,
+        rate_date,
         period_start_date
     from {{ ref('int_nettings_converted') }}
 

@@ -44,7 +44,6 @@ documents_stated as (
 
 ),
 
--- What was paid by name of what is netted in another currency was paid in its own, and counts there.
 documents as (
 
     select
@@ -58,7 +57,7 @@ documents as (
             when nettings.document_id is null then stated.document_amount
             else abs(nettings.netted_payable_amount - nettings.netted_receivable_amount)
         end as document_amount,
-        case when nettings.document_id is null then stated.named_amount else 0 end as named_amount,
+        stated.named_amount,
         stated.period_start_date,
         stated.due_date
     from documents_stated as stated
@@ -211,8 +210,12 @@ items as (
         greatest(-left_amount, 0) as payable_amount,
         greatest(left_amount, 0) as receivable_amount,
         null as period_start_date,
-        -- A partner that paid ahead is not paid back: it stays for the statements to come.
-        case when settled_by != 'partner' or left_amount > 0 then last_value_date end as due_date
+        -- What was paid ahead is not paid back: it stays for the documents to come.
+        case
+            when settled_by = 'partner' and left_amount < 0 then null
+            when settled_by = 'carrier' and left_amount > 0 then null
+            else last_value_date
+        end as due_date
     from on_account
     where left_amount != 0
 

@@ -806,7 +806,7 @@ class EventExplained:
     def _tell_charge(self) -> None:
         names = (
             "partner_id", "partner_agreement_id", "plan_id", "charge_status", "uncharged_reason", "charged_quantity",
-            "partner_local_date",
+            "charged_amount", "partner_local_date",
         )  # fmt: skip
         found = self.row(ATTRIBUTED, event_id=self.event_id)
         refunded = self.event["refunded_quantity"] or 0
@@ -817,7 +817,10 @@ class EventExplained:
                 f"(agreement {found['partner_agreement_id']}, day {found['partner_local_date']})."
             )
             if refunded:
-                sentence = f"{self._quantity(refunded)} of it are refunded. {sentence}"
+                effect = (
+                    "" if found["charged_amount"] is None else ", which changes nothing in a plan that goes by money"
+                )
+                sentence = f"{self._quantity(refunded)} of it are refunded{effect}. {sentence}"
         elif status == "not_charged" and refunded == self.event["quantity"] != 0:
             sentence = f"All of it is refunded: {partner} is charged for nothing."
         elif status == "not_charged":

@@ -102,7 +102,7 @@ SOURCES = (
         entry_type: f"""
         select 'netted ' || document_id || case when document_currency = $currency then ' into ' || netting_currency
                 else ' from ' || document_currency || ' at ' || netting_units_per_base || ' / '
-                    || document_units_per_base || ' of ' || fx_date end as what,
+                    || document_units_per_base || ' of ' || rate_date end as what,
             case when document_currency = $currency then {amount} else -({netted}) end as amount, null as next
         from tollgate.reconcile.int_nettings_converted
         where party_id = $party_id and $currency in (document_currency, netting_currency) and is_converted

@@ -8,6 +8,7 @@ invoice, later ones correct it: downwards a credit note, upwards another invoice
 any more, so a document is the same whenever it is written, and so is its number.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,8 @@ US = "us"
 """The party of invoice_parties.csv that is the company itself."""
 STANDARD, OUTSIDE_SCOPE, REVERSE_CHARGE, ZERO_RATED = "S", "O", "AE", "Z"
 """Tax categories (UNCL 5305) that have rules of their own; of the others that are charged at nothing all are alike."""
+NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""A character that XML 1.0 cannot hold."""
 COLUMNS = [
     "document_number", "document_type", "party_id", "currency", "net_amount", "tax_amount",
     "total_amount", "origin_period", "posting_period", "issue_date", "due_date", "corrects_document", "file", "reason",
@@ -66,7 +69,7 @@ DOCUMENTS = """
     agreed as (
         select months.party_id, months.origin_period_date,
             max_by(agreements.payment_days, agreements.valid_from_date) as payment_days,
-            list(distinct agreements.tax_ratio) as tax_ratios
+            list(distinct agreements.tax_ratio) as tax_ratios, count(*) as agreement_count
         from (select distinct party_id, origin_period_date from booked) as months
         join tollgate.stage.stg_terms__agreements as agreements
             on agreements.party_id = months.party_id
@@ -76,11 +79,12 @@ DOCUMENTS = """
         group by months.party_id, months.origin_period_date
     )
     select booked.*, closed.closed_date as issue_date, closed_first.closed_date as first_issue_date,
-        cast(
+        greatest(closed.closed_date, cast(
             booked.posting_period_date + interval 1 month + to_days(coalesce(agreed.payment_days, 30)) as date
-        ) as due_date,
+        )) as due_date,
         cast(booked.origin_period_date + interval 1 month - interval 1 day as date) as origin_end_date,
-        coalesce(agreed.tax_ratios, []) as tax_ratios
+        coalesce(agreed.tax_ratios, []) as tax_ratios, coalesce(agreed.agreement_count, 1) as agreement_count,
+        other_side.party_id is not null as is_set_off
     from booked
     join closed on closed.period_date = booked.posting_period_date
     join booked as booked_first
@@ -90,6 +94,11 @@ DOCUMENTS = """
     join closed as closed_first on closed_first.period_date = booked_first.posting_period_date
     left join agreed
         on agreed.party_id = booked.party_id and agreed.origin_period_date = booked.origin_period_date
+    left join booked as other_side
+        on other_side.party_id = booked.party_id and other_side.is_self_billed != booked.is_self_billed
+            and other_side.currency = booked.currency and other_side.document_order = 1
+            and other_side.origin_period_date = booked.origin_period_date
+            and other_side.posting_period_date <= booked.posting_period_date
     where booked.posting_period_date = $month and ($party is null or booked.party_id = $party)
     order by booked.party_id, booked.is_self_billed, booked.currency, booked.origin_period_date
 """
@@ -165,7 +174,8 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, month: date, part
         document["file"] = None
         if document["reason"] is None:
             document["file"] = f"invoices-{month:%Y-%m}/{quote(document['document_number'], safe='')}.xml"
-            _write_file(folder / document["file"], template.render(document=document, money=_money(document)) + "\n")
+            text = template.render(document=document, money=_money(document)) + "\n"
+            document["reason"] = _write_file(folder / document["file"], text)
     file = folder / f"{name}.csv"
     write_csv(file, COLUMNS, documents, decimals)
     written = [document for document in documents if document["reason"] is None]
@@ -197,7 +207,7 @@ def _complete(document: Row, charges: list[Row], parties: list[Row], decimals: d
     document["reason"] = _missing(document, us, them)
     if document["reason"] is None:
         document["lines"] = _lines(document, charges)
-        document["reason"] = _untaxable(document)
+        document["reason"] = _unwritable(document) or _untaxable(document)
     if document["reason"] is None:
         document["taxes"] = _taxes(document)
         document["reason"] = _contradicted(document)
@@ -224,7 +234,7 @@ def _missing(document: Row, us: Row | None, them: Row | None) -> str | None:
         if row["endpoint_id"] is None:
             return f"invoice_parties.csv has no endpoint_id of {party_id}"
         for name, value in row.items():
-            if isinstance(value, str) and not value.isprintable():
+            if isinstance(value, str) and NO_XML.search(value):
                 return f"invoice_parties.csv has a character that no document can hold: {name} of {party_id}"
     if document["is_self_billed"] and them["self_billing_agreement"] is None:
         return (
@@ -287,6 +297,14 @@ def _allocated(whole: Decimal, parts: list[Decimal], smallest: Decimal) -> list[
     return [number * smallest for number in units]
 
 
+def _unwritable(document: Row) -> str | None:
+    """Which line has a name that no document can hold."""
+    for line in document["lines"]:
+        if NO_XML.search(line["name"]):
+            return f"a plan or an account has a character that no document can hold: {line['name']!r}"
+    return None
+
+
 def _untaxable(document: Row) -> str | None:
     """Why nobody can say at which ratio a line is taxed, or why one is not taxed."""
     them = document["them"]
@@ -317,8 +335,8 @@ def _taxes(document: Row) -> list[Row]:
     exact = [taxable * ratio for (_, ratio), taxable in groups.items()]
     rounding = document["tax_amount"] - sum(exact, Decimal(0))
     taxing = [number for number, (_, ratio) in enumerate(groups) if ratio]
-    # The tax was rounded once for each agreement. Less than one is what the rules of EN 16931 allow for it.
-    if taxing and abs(rounding) < 1:
+    # The tax was rounded once for each agreement, and a correction is the difference of two such amounts.
+    if taxing and abs(rounding) <= document["unit"] * document["agreement_count"]:
         exact[taxing[0]] += rounding
     taxes = _allocated(sum(exact, Decimal(0)).quantize(document["unit"]), exact, document["unit"])
     return [
@@ -370,8 +388,14 @@ def _totals(documents: Iterable[Row]) -> dict[str, Decimal]:
     return totals
 
 
-def _write_file(file: Path, text: str) -> None:
+def _write_file(file: Path, text: str) -> str | None:
+    """Writes a document, or says why not: what was issued is never written over with something else."""
+    if file.exists():
+        if file.read_text(encoding="utf-8") == text:
+            return None
+        return f"{file} holds it with other words, which may have been sent: terms or plans were changed since"
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.new")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(file)
+    return None

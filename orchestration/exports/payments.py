@@ -4,7 +4,7 @@ Belongs here: what is due, and the files. Does not belong here: deciding to pay,
 they land as `payments`), bank details (`bank_accounts.csv`).
 
 Due is what `fct_open_items` has until a day: settlements and statements less what was paid, and a party that is carrier
-and partner netted. What cannot be proposed is in the list with its reason.
+and partner netted. What cannot be proposed, or not yet, is in the list with its reason.
 """
 
 import re
@@ -19,7 +19,7 @@ from sepaxml import SepaTransfer
 
 from orchestration.exports import NoExport, write_csv
 from orchestration.figures import plain
-from orchestration.packs import minor_units
+from orchestration.packs import Contradiction, check_published, minor_units
 from orchestration.sql import fetch_rows
 
 US = "us"
@@ -36,8 +36,19 @@ DUE = """
                     else items.document_type || ' ' || items.document_id end,
                 'amount': items.payable_amount - items.receivable_amount
             } order by items.open_item_id
-        ) as parts
+        ) as parts,
+        max(netted.fx_date) filter (netted.is_rate_provisional) as provisional_date,
+        any_value(ahead.item_currency) as ahead_currency
     from published.settle.fct_open_items as items
+    left join published.settle.fct_netting_lines as netted
+        on netted.document_id = items.document_id
+            and netted.party_role = case items.document_type when 'settlement' then 'carrier' else 'partner' end
+    left join (
+        select party_id, min(item_currency) as item_currency
+        from published.settle.fct_open_items
+        where paid_as = 'net' and document_type = 'on_account' and receivable_amount > 0
+        group by party_id
+    ) as ahead on ahead.party_id = items.party_id and ahead.item_currency != items.item_currency
     left join tollgate.stage.stg_terms__parties as parties
         on parties.party_id = items.party_id and parties.refusal_reason is null
     where items.due_date <= $until
@@ -68,8 +79,12 @@ class Proposals:
 
 
 def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, execution: date) -> Proposals:
-    """All that is due until a day, to be executed on another. Raises NoExport where nothing is due, and where a payment
-    landed that no publication knows: what it paid would be proposed again."""
+    """All that is due until a day, to be executed on another. Raises NoExport where nothing is due, and where what is
+    open is no more what was published: what was paid since would be proposed again."""
+    try:
+        check_published(connection, "fct_open_items", "true")
+    except Contradiction as error:
+        raise NoExport(str(error)) from error
     (unpublished,) = fetch_rows(connection, UNPUBLISHED_PAYMENTS)
     if unpublished["payment_reference"]:
         raise NoExport(
@@ -100,6 +115,10 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, exec
 
 
 def _reason(row: dict, accounts: dict[tuple[str, str], dict], decimals: dict[str, int]) -> str | None:
+    if row["provisional_date"]:
+        return f"it is netted at the exchange rate of {row['provisional_date']}, which has not come yet"
+    if row["ahead_currency"]:
+        return f"more was paid to it in {row['ahead_currency']} than is open there: see fct_open_items, pay it by hand"
     if decimals.get(row["currency"]) != 2:
         return "transfers are written in currencies with two decimals only; pay it by hand"
     for party in (row["party_id"], US):

@@ -146,7 +146,7 @@ PACK_ACCOUNT = """
 """
 PACK_NETTING = """
     create table pack.netting as
-    select lines.* exclude (netting_line_id, party_id, is_rate_missing), currencies.minor_unit_decimals,
+    select lines.* exclude (netting_line_id, party_id, is_rate_missing, fx_date), currencies.minor_unit_decimals,
         netted.net_payable_amount, netted.net_receivable_amount
     from published.settle.fct_netting_lines as lines
     join published.settle.fct_netting_statements as netted using (netting_statement_id)

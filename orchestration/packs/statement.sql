@@ -37,10 +37,13 @@ shares_summed as (
 -- Opening balance and movements must lead to the closing balance.
 accounts_summed as (
     select
-        account_currency as statement_currency,
+        account_currency,
         sum(case when position < 3 then amount else -amount end) = 0 as adds_up
     from account
     group by account_currency
+),
+accounts_judged as (
+    select coalesce(bool_and(adds_up), true) as accounts_add_up from accounts_summed
 ),
 recomputed as (
     select
@@ -49,11 +52,11 @@ recomputed as (
         coalesce(charges_taxed.tax_amount, 0) as tax,
         coalesce(shares_summed.revenue_share_amount, 0) as shares,
         coalesce(charges_taxed.is_taxed_whole, true) as is_taxed_whole,
-        coalesce(accounts_summed.adds_up, true) as account_adds_up
+        accounts_judged.accounts_add_up
     from statements
     left join charges_taxed using (statement_id)
     left join shares_summed using (statement_id)
-    left join accounts_summed using (statement_currency)
+    cross join accounts_judged
 ),
 -- Each document in the currency of netting, rounded once.
 documents_converted as (
@@ -88,7 +91,7 @@ select
     cast(charges + tax - shares as decimal(18, 6)) as recomputed_amount,
     statement_currency as currency,
     charge_amount = charges and tax_amount = tax and revenue_share_amount = shares and is_taxed_whole
-    and account_adds_up
+    and accounts_add_up
     and receivable_amount = greatest(charges + tax - shares, 0)
     and payable_amount = greatest(shares - charges - tax, 0) as agrees
 from recomputed

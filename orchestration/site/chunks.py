@@ -426,18 +426,22 @@ def _balances(role: str) -> str:
         order by party_id, posting_period_date, account, balance_currency"""
 
 
+STATEMENT_LINES = "fct_partner_statement_lines"
+
+
 def _partners(marts: Marts) -> Iterator[tuple[str, Chunk]]:
     tables = {
         "partner": "select partner_id, * exclude (partner_id) from settle.dim_partners order by partner_id",
         "statements": """
             select partner_id, strftime(period_start_date, '%Y-%m') as period, * exclude (partner_id, period_start_date)
             from settle.fct_partner_statements order by partner_id, period, statement_currency""",
-        "lines": """
+        "lines": f"""
             select
                 partner_id, strftime(period_start_date, '%Y-%m') as period, statement_id, plan_id, service, direction,
                 country_code, pricing_model, charge_type, quantity_unit, tier_number, event_count, charged_quantity,
-                priced_per_quantity, unit_amount, flat_amount, charge_amount, charge_currency
-            from settle.fct_partner_statement_lines order by partner_id, period, statement_line_id""",
+                priced_per_quantity, unit_amount, flat_amount, {marts.column(STATEMENT_LINES, "tax_ratio", "decimal")},
+                {marts.column(STATEMENT_LINES, "rule_id", "varchar")}, charge_amount, charge_currency
+            from settle.{STATEMENT_LINES} order by partner_id, period, statement_line_id""",
         "running": """
             select partner_id, strftime(period_start_date, '%Y-%m') as period, * exclude (partner_id, period_start_date)
             from settle.fct_partner_running_charges order by partner_id, period, plan_id""",

@@ -1,4 +1,4 @@
--- Fails if the corrected costs and the expected credits behind an invoice line do not add up to what we
+-- Fails if the corrected costs and the open disputes behind an invoice line do not add up to what we
 -- accept of it and to what is open of its disputes, or an expected cost has none: margins would be counted
 -- from a cost that nobody pays.
 {{ config(meta={'dagster': {'ref': {'name': 'int_costs_corrected', 'package': 'tollgate'}}}) }}
@@ -88,7 +88,7 @@ corrected_summed as (
         ratings.carrier_id,
         corrected.corrected_cost_currency as currency,
         sum(corrected.corrected_cost_amount) as corrected_cost_amount,
-        sum(corrected.expected_credit_amount) as expected_credit_amount
+        sum(corrected.open_dispute_amount) as open_dispute_amount
     from {{ ref('int_costs_corrected') }} as corrected
     inner join {{ ref('int_ratings_grouped') }} as ratings
         on corrected.rating_group_id = ratings.rating_group_id
@@ -117,4 +117,4 @@ full outer join corrected_summed
         and amounts_right_summed.currency = corrected_summed.currency
 where
     coalesce(amounts_right_summed.amount, 0) != coalesce(corrected_summed.corrected_cost_amount, 0)
-    or coalesce(amounts_right_summed.credit_amount, 0) != coalesce(corrected_summed.expected_credit_amount, 0)
+    or coalesce(amounts_right_summed.credit_amount, 0) != coalesce(corrected_summed.open_dispute_amount, 0)

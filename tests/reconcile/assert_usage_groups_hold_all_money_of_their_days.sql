@@ -27,7 +27,7 @@ costs_summed as (
         min(corrected_cost_currency) as least_currency,
         max(corrected_cost_currency) as most_currency,
         sum(corrected_cost_amount) as corrected_cost_amount,
-        sum(expected_credit_amount) as expected_credit_amount
+        sum(open_dispute_amount) as open_dispute_amount
     from {{ ref('int_usage_valued') }}
     where corrected_cost_currency is not null
     group by rating_group_id, carrier_local_date, part_number
@@ -71,6 +71,6 @@ full outer join costs_summed
         and costs_of_days.part_number = costs_summed.part_number
 where
     costs_of_days.corrected_cost_amount is distinct from costs_summed.corrected_cost_amount
-    or costs_of_days.expected_credit_amount is distinct from costs_summed.expected_credit_amount
+    or costs_of_days.open_dispute_amount is distinct from costs_summed.open_dispute_amount
     or costs_of_days.corrected_cost_currency is distinct from costs_summed.least_currency
     or costs_of_days.corrected_cost_currency is distinct from costs_summed.most_currency

@@ -23,7 +23,7 @@ money_summed as (
         sum(coalesce(usage_valued.revenue_amount, 0)) as revenue_amount,
         sum(coalesce(usage_valued.corrected_cost_amount, 0)) as corrected_cost_amount,
         sum(coalesce(usage_valued.share_amount, 0)) as share_amount,
-        sum(coalesce(usage_valued.expected_credit_amount, 0)) as expected_credit_amount
+        sum(coalesce(usage_valued.open_dispute_amount, 0)) as open_dispute_amount
     from {{ ref('int_usage_valued') }} as usage_valued
     inner join {{ ref('int_ratings_grouped') }} as ratings
         on usage_valued.rating_group_id = ratings.rating_group_id
@@ -48,7 +48,7 @@ margins_summed as (
         sum(revenue_amount) as revenue_amount,
         sum(corrected_cost_amount) as corrected_cost_amount,
         sum(share_amount) as share_amount,
-        sum(expected_credit_amount) as expected_credit_amount
+        sum(open_dispute_amount) as open_dispute_amount
     from {{ ref('fct_margins') }}
     group by usage_date, carrier_id, coalesce(partner_id, '')
 
@@ -88,7 +88,7 @@ where
     or margins_summed.unconverted_count != 0
     or margins_summed.revenue_amount != money_summed.revenue_amount
     or margins_summed.share_amount != money_summed.share_amount
-    or margins_summed.expected_credit_amount != money_summed.expected_credit_amount
+    or margins_summed.open_dispute_amount != money_summed.open_dispute_amount
     -- A cost that no invoice covers yet has more decimals than a margin shows: a row may be half a millionth
     -- off.
     or abs(margins_summed.corrected_cost_amount - money_summed.corrected_cost_amount)

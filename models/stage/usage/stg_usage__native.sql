@@ -63,8 +63,13 @@ select
             when refund_of is not null and quantity = 0 then 'refund_without_quantity'
             when
                 refunded_quantity_text is not null
-                and (refunded_quantity_written is null or refunded_quantity_written < 0)
+                and (
+                    refunded_quantity_written is null
+                    or refunded_quantity_written < 0
+                    or (refunded_quantity is null and refunded_quantity_written > 0)
+                )
                 then 'refunded_quantity_unreadable'
+            when refund_of is not null and refunded_quantity is not null then 'refund_with_refunded_quantity'
             when refunded_quantity > quantity then 'refunded_quantity_above_quantity'
         end
     ) as refusal_reason
