@@ -1,10 +1,6 @@
 -- One row per settlement of a carrier and statement of a partner whose party is both: what it says we owe, or
 -- are owed, in its own currency and in the one in which the party is netted. That is the currency of the
 -- netting agreement, at the rate of its day; without an agreement, or without a rate, it is its own.
-{% set converted = convert_money(
-    'AMOUNT', 'document_units_per_base', 'netting_units_per_base', 'minor_unit_decimals'
-) %}
-
 with
 
 parties_on_both_sides as (
@@ -144,11 +140,17 @@ nettings_converted as (
         document_units_per_base,
         netting_units_per_base,
         case
-            when is_converted then {{ converted.replace('AMOUNT', 'payable_amount') }}
+            when is_converted
+                then {{ convert_money(
+                    'payable_amount', 'document_units_per_base', 'netting_units_per_base', 'minor_unit_decimals'
+                ) }}
             else payable_amount
         end as netted_payable_amount,
         case
-            when is_converted then {{ converted.replace('AMOUNT', 'receivable_amount') }}
+            when is_converted
+                then {{ convert_money(
+                    'receivable_amount', 'document_units_per_base', 'netting_units_per_base', 'minor_unit_decimals'
+                ) }}
             else receivable_amount
         end as netted_receivable_amount
     from documents_with_rates

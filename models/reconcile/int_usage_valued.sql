@@ -37,7 +37,7 @@ parts as (
         ) }} as cost_units,
         {{ part_rounded_down(
             'costs_of_days.open_dispute_amount', 'groups_summed.rated_cost_amount', 'costs_of_days.rated_cost_amount', 12
-        ) }} as credit_units
+        ) }} as dispute_units
     from {{ ref('int_usage_summed') }} as groups_summed
     left join {{ ref('int_costs_corrected') }} as costs_of_days
         on
@@ -98,8 +98,8 @@ costs_left as (
         parts_summed.largest_group_number,
         costs_of_days.corrected_cost_amount - {{ from_units('parts_summed.cost_units * 1000000') }}
             as cost_amount,
-        costs_of_days.open_dispute_amount - {{ from_units('parts_summed.credit_units * 1000000') }}
-            as credit_amount
+        costs_of_days.open_dispute_amount - {{ from_units('parts_summed.dispute_units * 1000000') }}
+            as dispute_amount
     from (
         select
             rating_group_id,
@@ -107,7 +107,7 @@ costs_left as (
             part_number,
             max_by(group_number, {{ in_turn('rated_cost_amount', 'group_number') }}) as largest_group_number,
             sum(cost_units) as cost_units,
-            sum(credit_units) as credit_units
+            sum(dispute_units) as dispute_units
         from parts
         where is_allocated and cost_units is not null
         group by rating_group_id, carrier_local_date, part_number
@@ -141,10 +141,10 @@ usage_valued as (
             when parts.corrected_cost_currency is not null then parts.rated_cost_amount
         end as corrected_cost_amount,
         case
-            when parts.credit_units is not null
+            when parts.dispute_units is not null
                 then
-                    coalesce(costs_left.credit_amount, 0)
-                    + {{ from_units('parts.credit_units * 1000000') }}
+                    coalesce(costs_left.dispute_amount, 0)
+                    + {{ from_units('parts.dispute_units * 1000000') }}
         end as open_dispute_amount,
         parts.usage_date,
         parts.carrier_local_date,

@@ -114,7 +114,7 @@ foreign_money as (
         rating_group_id,
         charge_group_id,
         usage_date,
-        'credit' as money_kind,
+        'dispute' as money_kind,
         corrected_cost_currency as money_currency,
         open_dispute_amount as money_amount
     from {{ ref('int_usage_valued') }}
@@ -189,7 +189,7 @@ foreign_money_pivoted as (
         sum(case when money_kind = 'revenue' then reporting_amount else 0 end) as revenue_amount,
         sum(case when money_kind = 'cost' then reporting_amount else 0 end) as corrected_cost_amount,
         sum(case when money_kind = 'share' then reporting_amount else 0 end) as share_amount,
-        sum(case when money_kind = 'credit' then reporting_amount else 0 end) as open_dispute_amount,
+        sum(case when money_kind = 'dispute' then reporting_amount else 0 end) as open_dispute_amount,
         -- An amount without an exchange rate makes the margin unknown; it must not count as nothing.
         count_if(reporting_amount is null) as unconverted_count
     from foreign_money_converted

@@ -12,6 +12,9 @@ from typing import Any
 
 from orchestration.packs.tables import amount_text, without_formulas
 
+US = "us"
+"""The party of the terms (bank_accounts.csv, invoice_parties.csv) that is the company itself."""
+
 
 class NoExport(Exception):
     """Nothing was written. The message says why, and what to do."""

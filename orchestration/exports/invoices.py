@@ -20,15 +20,13 @@ from urllib.parse import quote
 import duckdb
 
 from orchestration import pages
-from orchestration.exports import NoExport, write_csv
+from orchestration.exports import US, NoExport, write_csv
 from orchestration.figures import plain, unit
 from orchestration.packs import minor_units
 from orchestration.sql import fetch_rows
 
 Row = dict[str, Any]
 
-US = "us"
-"""The party of invoice_parties.csv that is the company itself."""
 STANDARD, OUTSIDE_SCOPE, REVERSE_CHARGE, ZERO_RATED = "S", "O", "AE", "Z"
 """Tax categories (UNCL 5305) that have rules of their own; of the others that are charged at nothing all are alike."""
 NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")

@@ -17,13 +17,11 @@ from pathlib import Path
 import duckdb
 from sepaxml import SepaTransfer
 
-from orchestration.exports import NoExport, write_csv
+from orchestration.exports import US, NoExport, write_csv
 from orchestration.figures import plain
 from orchestration.packs import Contradiction, check_published, minor_units
 from orchestration.sql import fetch_rows
 
-US = "us"
-"""The party of bank_accounts.csv that is the company itself."""
 COLUMNS = ["party_id", "party_name", "currency", "due_amount", "due_date", "parts", "end_to_end_id", "reason"]
 SCHEMA = "pain.001.001.09"
 DUE = """
