@@ -253,7 +253,8 @@ def a_record(dice: random.Random, charge: dict) -> dict:
     if dice.random() < 0.2:
         quantity = record.get("quantity", "1")
         is_part = "quantity" in record and dice.random() < 0.5
-        record["refunded_quantity"] = str(Decimal(quantity) / 2) if is_part else quantity
+        half = (Decimal(quantity) / 2).quantize(Decimal("0.000001"))  # as many decimals as a quantity has
+        record["refunded_quantity"] = str(half) if is_part else quantity
     scope = charge.get("aggregate_by", "period")
     if scope != "period":
         record[scope] = dice.choice(("one", "two", "three"))

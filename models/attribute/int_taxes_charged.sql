@@ -35,6 +35,8 @@ taxes_charged as (
         charges_summed.partner_agreement_id,
         charges_summed.billing_period_id,
         charges_summed.charge_currency,
+        charges_summed.rounding_mode,
+        charges_summed.line_rounding_decimals,
         charges_summed.event_count,
         charges_summed.charge_amount,
         agreements.tax_ratio,

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.packs import NoPack, Pack, check_published, rounding_sql, sender_name
+from orchestration.packs import NoPack, Pack, check_published, sender_name
 from orchestration.packs.tables import Table
 from orchestration.sql import fetch_rows
 
@@ -70,28 +70,14 @@ PACK_CHARGES = """
 """
 PACK_TAXES = """
     create table pack.taxes as
-    with charges as (
-        select statement_id, agreement_id, charge_currency, sum(charge_amount) as taxable_amount
-        from pack.lines group by statement_id, agreement_id, charge_currency
-    ),
-    charges_agreed as (
-        select charges.*, agreements.tax_ratio, priced.rounding_mode, priced.line_rounding_decimals as rounding_decimals
-        from charges
-        join tollgate.stage.stg_terms__agreements as agreements
-            on agreements.agreement_id = charges.agreement_id and agreements.refusal_reason is null
-        join (
-            select distinct partner_agreement_id, charge_currency, rounding_mode, line_rounding_decimals
-            from tollgate.attribute.int_charges_priced
-        ) as priced
-            on priced.partner_agreement_id = charges.agreement_id
-                and priced.charge_currency = charges.charge_currency
-    )
-    select statement_id, agreement_id, cast(taxable_amount as decimal(18, 6)) as taxable_amount, tax_ratio,
-        cast(scaled(
-            taxable_amount, cast(tax_ratio * 1000000 as hugeint), 1000000, rounding_decimals, rounding_mode
-        ) as decimal(18, 6)) as tax_amount,
-        charge_currency as tax_currency, rounding_decimals, rounding_mode
-    from charges_agreed
+    select statements.statement_id, taxes.partner_agreement_id as agreement_id,
+        cast(taxes.charge_amount as decimal(18, 6)) as taxable_amount, taxes.tax_ratio,
+        cast(taxes.tax_amount as decimal(18, 6)) as tax_amount, taxes.charge_currency as tax_currency,
+        taxes.line_rounding_decimals as rounding_decimals, taxes.rounding_mode
+    from tollgate.attribute.int_taxes_charged as taxes
+    join pack.statements as statements
+        on statements.statement_currency = taxes.charge_currency
+    where taxes.partner_id = $partner_id and taxes.period_start_date = $month
     order by all
 """
 PACK_SHARES_RECEIVED = """
@@ -181,11 +167,10 @@ def gather(connection: duckdb.DuckDBPyConnection, partner_id: str, month: date, 
     check_published(
         connection, "fct_partner_statements", "partner_id = $partner_id and period_start_date = $month", **values
     )
-    for statement in (PACK_STATEMENTS, PACK_LINES, PACK_CHARGES):
-        connection.execute(statement, values)
-    connection.execute(rounding_sql())
-    connection.execute(PACK_TAXES)
-    for statement in (PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN, PACK_ACCOUNT, PACK_NETTING):
+    for statement in (
+        *(PACK_STATEMENTS, PACK_LINES, PACK_CHARGES, PACK_TAXES),
+        *(PACK_SHARES_RECEIVED, PACK_SHARES_GIVEN, PACK_ACCOUNT, PACK_NETTING),
+    ):
         connection.execute(statement, values)
     (partner,) = fetch_rows(connection, PARTNER, partner_id=partner_id)
     return Pack(
