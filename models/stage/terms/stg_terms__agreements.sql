@@ -37,13 +37,8 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by party_id, party_role order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by party_id, party_role order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date,
+        {{ previous_until('party_id, party_role') }} as previous_until_date,
+        {{ next_from('party_id, party_role') }} as next_from_date,
         count(*) over (partition by agreement_id) as same_agreement_count
     from agreements
 
@@ -79,11 +74,8 @@ select
             then 'increase_notice_days_unreadable'
         when tax_ratio_text is not null and try_cast(tax_ratio_text as decimal(9, 6)) is null
             then 'tax_ratio_unreadable'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     event_rounding_decimals,
     line_rounding_decimals,

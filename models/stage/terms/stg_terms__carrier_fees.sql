@@ -63,13 +63,8 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by agreement_id, fee_scope order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by agreement_id, fee_scope order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date,
+        {{ previous_until('agreement_id, fee_scope') }} as previous_until_date,
+        {{ next_from('agreement_id, fee_scope') }} as next_from_date,
         -- The rows of one name stand on one line of the invoice, and a line is taxed or it is not.
         min(is_taxed) over (partition by agreement_id, fee_key)
         != max(is_taxed) over (partition by agreement_id, fee_key) as is_taxed_in_part
@@ -134,11 +129,8 @@ select
             then 'commitment_months_unreadable'
         when is_taxed is null then 'is_taxed_unreadable'
         when is_taxed_in_part then 'is_taxed_differs'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     fee_amount,
     fee_per_quantity,

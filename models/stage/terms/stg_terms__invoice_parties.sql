@@ -42,13 +42,8 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by party_id order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by party_id order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date
+        {{ previous_until('party_id') }} as previous_until_date,
+        {{ next_from('party_id') }} as next_from_date
     from parties
 
 )
@@ -89,11 +84,8 @@ select
         when untaxed_category not in ('AE', 'E', 'G', 'O', 'Z') then 'tax_category_unknown'
         when untaxed_category in ('AE', 'E', 'G', 'O') and untaxed_reason is null
             then 'untaxed_reason_missing'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     valid_from_date,
     valid_until_date

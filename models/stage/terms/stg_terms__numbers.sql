@@ -35,13 +35,8 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by number_id order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by number_id order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date
+        {{ previous_until('number_id') }} as previous_until_date,
+        {{ next_from('number_id') }} as next_from_date
     from numbers_identified
 
 )
@@ -57,11 +52,8 @@ select
         when not {{ is_digits('number') }} or length(number) > 15 then 'number_unreadable'
         when country_code not in (select known_countries.country_code from known_countries)
             then 'country_unknown'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     valid_from_date,
     valid_until_date

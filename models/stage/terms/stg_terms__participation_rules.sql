@@ -31,13 +31,8 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by participation_id order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by participation_id order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date
+        {{ previous_until('participation_id') }} as previous_until_date,
+        {{ next_from('participation_id') }} as next_from_date
     from participation_rules
 
 )
@@ -64,11 +59,8 @@ select
             then 'country_unknown'
         when priority is null then 'priority_unreadable'
         when is_exclusive is null then 'is_exclusive_unreadable'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     valid_from_date,
     valid_until_date

@@ -60,15 +60,10 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by partner_id, service, direction, place_name, product, fee_id
-            order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by partner_id, service, direction, place_name, product, fee_id
-            order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date,
+        {{ previous_until('partner_id, service, direction, place_name, product, fee_id') }}
+            as previous_until_date,
+        {{ next_from('partner_id, service, direction, place_name, product, fee_id') }}
+            as next_from_date,
         count(*) over (partition by plan_id) as same_plan_count
     from fees_told
 
@@ -122,11 +117,8 @@ select
         when increment_quantity = 0 and minimum_quantity > 0 then 'minimum_without_increment'
         when pricing_model != 'flat' and (priced_per_quantity is null or priced_per_quantity <= 0)
             then 'priced_per_quantity_unreadable'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     minimum_quantity,
     increment_quantity,

@@ -297,9 +297,7 @@ select
         when cap_amount < floor_amount then 'cap_below_floor'
         when guarantee_amount is not null and beneficiary_partner_id is null then 'guarantee_of_a_role'
         when is_in_excess then 'shares_exceed_the_whole'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
     end as refusal_reason,
     share_ratio,
     unit_amount,

@@ -25,13 +25,8 @@ neighbours_seen as (
 
     select
         *,
-        max(valid_until_date) over (
-            partition by feed, route order by valid_from_date nulls last, valid_until_date
-            rows between unbounded preceding and 1 preceding
-        ) as previous_until_date,
-        lead(valid_from_date) over (
-            partition by feed, route order by valid_from_date nulls last, valid_until_date
-        ) as next_from_date
+        {{ previous_until('feed, route') }} as previous_until_date,
+        {{ next_from('feed, route') }} as next_from_date
     from routes
 
 )
@@ -45,11 +40,8 @@ select
         when feed is null or route is null or carrier_id is null then 'key_missing'
         when feed not in (select known_feeds.feed from known_feeds) then 'feed_unknown'
         when direction not in ('outbound', 'inbound') then 'direction_unknown'
-        when valid_from_date is null or valid_until_date <= valid_from_date then 'validity_unreadable'
-        when valid_until_text is not null and try_cast(valid_until_text as date) is null
-            then 'validity_unreadable'
-        when previous_until_date > valid_from_date or next_from_date < valid_until_date
-            then 'terms_overlap'
+        when {{ is_validity_unreadable() }} then 'validity_unreadable'
+        when {{ overlaps_neighbours() }} then 'terms_overlap'
     end as refusal_reason,
     valid_from_date,
     valid_until_date
