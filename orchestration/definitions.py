@@ -26,7 +26,7 @@ def build_defs(home: settings.Home | None = None) -> dg.Definitions:
     """The whole pipeline over one home, by default the one that TOLLGATE_HOME names."""
     home = home or settings.home()
     settings.prepare_environment(home)
-    terms.hand_to_dbt()
+    terms.check()
     return dg.Definitions(
         assets=[*ingest_assets(), opened_books, transform, verdict, *publish_assets, published_site],
         asset_checks=[gate_checks, freshness_checks],

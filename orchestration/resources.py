@@ -62,7 +62,9 @@ def build_resources(home: settings.Home) -> dict[str, object]:
         "landing": Landing(root=str(home.root)),
         "warehouse": Warehouse(root=str(home.root)),
         "dbt": DbtCliResource(
-            project_dir=DBT_PROJECT, dbt_executable=str(Path(sys.executable).parent / "dbt"), global_config_flags=[]
+            project_dir=DBT_PROJECT,
+            dbt_executable=str(Path(sys.executable).parent / "tollgate-dbt"),
+            global_config_flags=[],
         ),
     }
 

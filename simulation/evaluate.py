@@ -132,10 +132,10 @@ def run_models(folder: Path, *selected: str) -> Path:
         ledger.prepare(connection, folder)
         for feed in feeds.declared():
             loading.load_feed(connection, feed, folder / "landing")
-    before = {name: os.environ.get(name) for name in ("TOLLGATE_TERMS", "TOLLGATE_WAREHOUSE", "TOLLGATE_TERMS_COPY")}
+    before = {name: os.environ.get(name) for name in ("TOLLGATE_TERMS", "TOLLGATE_WAREHOUSE")}
     os.environ |= {"TOLLGATE_TERMS": str(folder / "terms"), "TOLLGATE_WAREHOUSE": str(warehouse)}
     try:
-        terms.hand_to_dbt()
+        terms.check()
         succeeded(
             dbt(
                 folder,

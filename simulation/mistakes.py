@@ -574,16 +574,16 @@ def write_carriers(
     _write_terms(folder / "terms", carriers, month)
     landing = folder / "landing"
     usage = (row for carrier in carriers for row in _usage_rows(carrier))
-    _write_rows(landing / "usage/native/calls.csv", USAGE_COLUMNS, usage)
+    write_rows(landing / "usage/native/calls.csv", USAGE_COLUMNS, usage)
     for carrier in carriers:
         for number, (effective, kind, rates) in enumerate(carrier.versions):
             name = f"{carrier.carrier_id}_{number}.csv"
-            _write_rows(landing / "rate_decks/native" / name, DECK_COLUMNS, _deck_rows(carrier, effective, kind, rates))
+            write_rows(landing / "rate_decks/native" / name, DECK_COLUMNS, _deck_rows(carrier, effective, kind, rates))
         for invoice in sorted({line.invoice for line in carrier.lines if line.number}):
             for version in (1, 2) if carrier.is_corrected else (1,):
                 name = f"{carrier.carrier_id}_{invoice}_{version}.csv"
                 rows = list(_invoice_rows(carrier, invoice, version))
-                _write_rows(landing / "carrier_invoices/native" / name, INVOICE_COLUMNS, rows)
+                write_rows(landing / "carrier_invoices/native" / name, INVOICE_COLUMNS, rows)
     return carriers
 
 
@@ -643,7 +643,7 @@ def _write_terms(folder: Path, carriers: list[Carrier], month: Month) -> None:
         "tolerances": ("agreement_id,cause,tolerance_ratio,tolerance_amount,raise_within_days,may_withhold", []),
     }  # fmt: skip
     for name, (header, rows) in tables.items():
-        _write_rows(folder / f"{name}.csv", tuple(header.split(",")), rows)
+        write_rows(folder / f"{name}.csv", tuple(header.split(",")), rows)
 
 
 def _usage_rows(carrier: Carrier) -> Iterator[tuple]:
@@ -689,7 +689,7 @@ def _invoice_rows(carrier: Carrier, invoice: int, version: int) -> Iterator[tupl
         )  # fmt: skip
 
 
-def _write_rows(path: Path, header: tuple[str, ...], rows: object) -> None:
+def write_rows(path: Path, header: tuple[str, ...], rows: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -21,6 +21,7 @@ import pytest
 
 from orchestration import feeds, file_ledger, ledger, loading, publish
 from orchestration.dbt_run import dbt
+from orchestration.resources import ensure_manifest
 from orchestration.settings import Home
 from simulation import mistakes
 from simulation.evaluate import run_models
@@ -67,34 +68,50 @@ class DbtProject:
         return {node["name"]: node for node in nodes if node["resource_type"] == resource_type}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def project_read_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """dbt reads the project once for all workers and commands, each of which only sees that no file has changed."""
+
+    def read(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TOLLGATE_WAREHOUSE", str(folder / "tollgate.duckdb"))
+            ensure_manifest()
+
+    made_once(tmp_path_factory, "project", read)
+
+
 @pytest.fixture(scope="session")
 def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
-    folder = tmp_path_factory.mktemp("dbt")
-    warehouse = folder / "tollgate.duckdb"
-    with duckdb.connect(str(warehouse)) as connection:
-        file_ledger.prepare(connection)
-        ledger.prepare(connection, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("TOLLGATE_", "DBT_"))]:
-            patch.delenv(name)
+    def read(folder: Path) -> dict:
+        warehouse = folder / "tollgate.duckdb"
+        with duckdb.connect(str(warehouse)) as connection:
+            file_ledger.prepare(connection)
+            ledger.prepare(connection, folder)
         patch.setenv("TOLLGATE_WAREHOUSE", str(warehouse))
-        strict = dbt(folder, "parse", "--warn-error-options", '{"error": ["Deprecations"]}')
+        # What is not read anew is not complained about.
+        strict = dbt(folder, "parse", "--no-partial-parse", "--warn-error-options", '{"error": ["Deprecations"]}')
         parsed = strict if strict.success else dbt(folder, "parse")
         assert parsed.success, f"dbt cannot read the project: {parsed.exception}"
         compiled = dbt(folder, "compile", "--select", "resource_type:model", manifest=parsed.result)
         assert compiled.success, f"dbt cannot compile the models: {compiled.exception}"
-    return DbtProject(
-        warehouse=warehouse,
-        target=folder / "target",
-        deprecations="" if strict.success else str(strict.exception),
-        manifest=parsed.result.writable_manifest().to_dict(omit_none=False),
-        parsed=parsed.result,
-        compiled={
-            result.node.name: result.node.compiled_code
-            for result in compiled.result.results
-            if result.node.resource_type == "model"
-        },
-    )
+        return {
+            "warehouse": warehouse,
+            "target": folder / "target",
+            "deprecations": "" if strict.success else str(strict.exception),
+            "manifest": parsed.result.writable_manifest().to_dict(omit_none=False),
+            "compiled": {
+                result.node.name: result.node.compiled_code
+                for result in compiled.result.results
+                if result.node.resource_type == "model"
+            },
+        }
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("TOLLGATE_", "DBT_"))]:
+            patch.delenv(name)
+        made = made_once(tmp_path_factory, "dbt_project", read)
+        patch.setenv("TOLLGATE_WAREHOUSE", str(made["warehouse"]))
+        return DbtProject(**made, parsed=dbt(tmp_path_factory.mktemp("dbt"), "parse").result)
 
 
 @pytest.fixture(scope="session")
@@ -116,8 +133,7 @@ def staged(dbt_project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[P
                 "build",
                 *("--select", "resource_type:seed", "path:models/stage"),
                 *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
-                # Other terms are other seeds: then dbt must read the project anew.
-                manifest=None if "TOLLGATE_TERMS_COPY" in os.environ else dbt_project.parsed,
+                manifest=dbt_project.parsed,
             )
         assert built.success, f"dbt cannot build the staging models: {built.exception}"
         return warehouse
@@ -186,7 +202,7 @@ def bill_in_francs(carrier: Carrier, folder: Path) -> None:
     rows.append(("CHF", 2 * rates[carrier.currency]))
     columns = ("rate_date", "base_currency", "quote_currency", "rate", "source")
     days = [(date(2026, 10, 30), "EUR", currency, rate, "test") for currency, rate in rows]
-    mistakes._write_rows(folder / "landing" / "fx_rates" / "native" / "rates.csv", columns, days)
+    mistakes.write_rows(folder / "landing" / "fx_rates" / "native" / "rates.csv", columns, days)
     carrier.currency = "CHF"
     for line in carrier.lines:
         line.amount, line.rated, line.rate = 2 * line.amount, 2 * line.rated, line.rate and 2 * line.rate
@@ -194,7 +210,7 @@ def bill_in_francs(carrier: Carrier, folder: Path) -> None:
     total = mistakes.rounded(sum(Fraction(line.amount) for line in carrier.lines), 0, carrier.mode)
     invoice = folder / "landing" / "carrier_invoices" / "native" / f"{carrier.carrier_id}_1_1.csv"
     rows = [(*row[:-1], total) for row in mistakes._invoice_rows(carrier, 1, 1)]
-    mistakes._write_rows(invoice, mistakes.INVOICE_COLUMNS, rows)
+    mistakes.write_rows(invoice, mistakes.INVOICE_COLUMNS, rows)
     terms = folder / "terms" / "agreements.csv"
     header, *agreements = terms.read_text().splitlines()
     written = [f"{row},{'0' if row.startswith(carrier.carrier_id) else ''}" for row in agreements]

@@ -177,7 +177,7 @@ def small_month() -> tuple[Files, dict[str, list[dict]]]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose events are rated. Read only: a test that changes it works on a copy."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("TOLLGATE_WAREHOUSE", "TOLLGATE_TERMS", "TOLLGATE_TERMS_COPY"):
+        for name in ("TOLLGATE_WAREHOUSE", "TOLLGATE_TERMS"):
             patch.setenv(name, "")
         patch.setenv("TOLLGATE_QUIET_SECONDS", "0")
         warehouse = Warehouse(tmp_path_factory.mktemp("explain"))

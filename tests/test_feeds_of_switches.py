@@ -105,8 +105,6 @@ def warehouse(
         routes.writelines(f"{line.strip()}\n" for line in ROUTES.strip().splitlines())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLLGATE_TERMS", str(folder / "terms"))
-        patch.setenv("TOLLGATE_TERMS_COPY", "")
-        terms.hand_to_dbt()
         path = staged(folder / "landing")
     with duckdb.connect(str(path)) as connection:
         yield connection

@@ -2,8 +2,6 @@
 and the tax on them, from terms and landing files to the published tables.
 """
 
-import csv
-import io
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +10,6 @@ import pytest
 from conftest import tollgate
 from test_end_to_end import DEMO_TERMS, published, warehouse
 from test_feeds_of_invoices import INVOICE
-
-from orchestration import terms
 
 FEES = """\
 agreement_id,fee_name,fee_kind,service,direction,country_code,mcc,mnc,number_type,quantity_unit,fee_amount,fee_per_quantity,proration,is_taxed,valid_from_date,valid_until_date,committed_quantity,commitment_months
@@ -213,26 +209,3 @@ def test_a_fee_that_no_invoice_is_about_is_accrued_and_booked(home):
         """select sum(debit_amount) from settle.fct_settlement_ledger
         where entry_type = 'carrier_accrual' and party_id = 'textwave' and origin_period_date = date '2026-10-01'""",
     ) == [(Decimal("500.08"),)]
-
-
-def test_a_folder_of_terms_without_fees_and_numbers_is_one_in_which_none_are_agreed(tmp_path, monkeypatch):
-    folder = tmp_path / "terms"
-    shutil.copytree(DEMO_TERMS, folder)
-    monkeypatch.setenv("TOLLGATE_TERMS", str(folder))
-    monkeypatch.setenv("TOLLGATE_TERMS_COPY", "")
-    handed = handed_to_dbt()
-    assert handed["numbers.csv"] == (DEMO_TERMS / "numbers.csv").read_text()
-    for name in terms.OPTIONAL_FILES:
-        (folder / name).unlink()
-    handed = handed_to_dbt()
-    assert set(handed) == {file.name for file in DEMO_TERMS.glob("*.csv")}
-    for name in terms.OPTIONAL_FILES:
-        (header,) = csv.reader(io.StringIO(handed[name]))
-        assert header == next(csv.reader((DEMO_TERMS / name).open()))
-
-
-def handed_to_dbt() -> dict[str, str]:
-    """What dbt would load of the folder that TOLLGATE_TERMS names."""
-    terms.hand_to_dbt()
-    copy = terms.settings.PROJECT_DIR / terms.os.environ["TOLLGATE_TERMS_COPY"]
-    return {file.name: file.read_text() for file in copy.glob("*.csv")}

@@ -55,17 +55,17 @@ def also_messages(folder: Path, carrier: Carrier) -> None:
         )
         for number in range(1, 6)
     ]  # fmt: skip
-    mistakes._write_rows(landing / "usage/native/messages.csv", mistakes.USAGE_COLUMNS, messages)
+    mistakes.write_rows(landing / "usage/native/messages.csv", mistakes.USAGE_COLUMNS, messages)
     price = (
         carrier.carrier_id, "sms", "outbound", "sms", "full", "2026-09-01T09:00:00Z", "2026-10-01", "49", "Germany", "",
         "2", carrier.currency, 1, "segment", "",
     )  # fmt: skip
-    mistakes._write_rows(landing / f"rate_decks/native/{carrier.carrier_id}_sms.csv", mistakes.DECK_COLUMNS, [price])
+    mistakes.write_rows(landing / f"rate_decks/native/{carrier.carrier_id}_sms.csv", mistakes.DECK_COLUMNS, [price])
     for line in carrier.lines:
         if line.line_type == "usage":
             line.amount += 5 * 2 + carrier.unit()
     rows = list(mistakes._invoice_rows(carrier, 1, 1))
-    mistakes._write_rows(
+    mistakes.write_rows(
         landing / f"carrier_invoices/native/{carrier.carrier_id}_1_1.csv", mistakes.INVOICE_COLUMNS, rows
     )
 
@@ -76,7 +76,7 @@ def also_francs(folder: Path, carrier: Carrier) -> None:
     days = [(date(2026, 10, 30), "EUR", "CHF", 2 * rates[carrier.currency], "test")]
     days += [(date(2026, 10, 30), "EUR", currency, rate, "test") for currency, rate in rates.items() if rate != 1]
     columns = ("rate_date", "base_currency", "quote_currency", "rate", "source")
-    mistakes._write_rows(folder / "landing/fx_rates/native/rates.csv", columns, days)
+    mistakes.write_rows(folder / "landing/fx_rates/native/rates.csv", columns, days)
     invoices = folder / "landing/carrier_invoices/native"
     for line in carrier.lines:
         if line.place[0].endswith("16") and line.number is not None:
@@ -85,7 +85,7 @@ def also_francs(folder: Path, carrier: Carrier) -> None:
     for invoice, currency in ((1, own_currency), (2, "CHF")):
         carrier.currency = currency
         rows = list(mistakes._invoice_rows(carrier, invoice, 1))
-        mistakes._write_rows(invoices / f"{carrier.carrier_id}_{invoice}_1.csv", mistakes.INVOICE_COLUMNS, rows)
+        mistakes.write_rows(invoices / f"{carrier.carrier_id}_{invoice}_1.csv", mistakes.INVOICE_COLUMNS, rows)
     carrier.currency = own_currency
 
 

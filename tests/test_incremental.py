@@ -195,7 +195,7 @@ class Warehouse:
 
     def write_terms(self, tables: dict[str, list[dict]]) -> None:
         write_terms(self.terms, tables)
-        terms.hand_to_dbt()
+        terms.check()
 
     def land(self, files: list[tuple[str, str, str]]) -> None:
         for place, name, text in files:
@@ -231,7 +231,7 @@ class Warehouse:
 @pytest.fixture
 def warehouse(tmp_path: Path):
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("TOLLGATE_WAREHOUSE", "TOLLGATE_TERMS", "TOLLGATE_TERMS_COPY"):
+        for name in ("TOLLGATE_WAREHOUSE", "TOLLGATE_TERMS"):
             patch.setenv(name, "")
         patch.setenv("TOLLGATE_QUIET_SECONDS", "0")
         yield Warehouse(tmp_path)

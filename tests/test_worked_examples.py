@@ -11,7 +11,7 @@ def test_every_worked_example_of_a_rule_holds(tmp_path, monkeypatch):
     with duckdb.connect(str(warehouse)) as connection:
         file_ledger.prepare(connection)
         ledger.prepare(connection, tmp_path)
-    monkeypatch.delenv("TOLLGATE_TERMS_COPY", raising=False)
+    monkeypatch.delenv("TOLLGATE_TERMS", raising=False)
     monkeypatch.setenv("TOLLGATE_WAREHOUSE", str(warehouse))
     # The examples take the types of their inputs from relations, so these must exist, if empty.
     built = dbt(tmp_path, "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")

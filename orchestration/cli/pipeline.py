@@ -110,7 +110,7 @@ def _run_job(home: settings.Home, name: str, in_json: bool) -> None:
     """Run a job in this process and say what came out; `tollgate ui` shows its history."""
     settings.prepare_environment(home)
     try:
-        terms.hand_to_dbt()
+        terms.check()
     except terms.TermsError as error:
         shared.stop(str(error))
     # A verdict of an earlier run must not pass for the reason why this one failed.

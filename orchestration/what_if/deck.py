@@ -240,9 +240,8 @@ def ask(
         scratch = DeckScratch(Home(Path(folder).resolve() / "home"), manifest)
         tell(f"reading {deck.name}")
         scratch.load(feed, deck)
-        # A run of this home writes the tables that are copied, and hands dbt the same terms.
-        with only_run(home):
-            terms.hand_to_dbt()
+        terms.check()
+        with only_run(home):  # it writes the tables that are copied
             scratch.copy_decks(home)
         tell("reading terms and decks")
         scratch.build("resource_type:seed", "+int_deck_rows_timed", "stg_terms__parties")

@@ -209,26 +209,22 @@ def ask(
         shutil.copytree(agreed, changed)
         replaced = put_in_force(changed, proposal)
         os.environ["TOLLGATE_TERMS"] = str(changed)
-        terms.hand_to_dbt()
-        try:
-            scratch = _PlanScratch(Home(root / "home"), None)
-            scratch.build(*TERMS)
-            scratch.require_applied(proposal, file)
-            tell("copying the usage")
-            with only_run(home):
-                first, last = scratch.copy_events(home, proposal, months)
-            tell("charging it as proposed")
-            scratch.build(*CHARGES_OF_TERMS, exclude=COPIED)
-            after, uncharged_after = scratch.charges(proposal)
-            jumps = scratch.jumps(proposal)
-            tell("charging it as the terms are")
-            shutil.rmtree(changed)
-            shutil.copytree(agreed, changed)
-            terms.hand_to_dbt()
-            scratch.build(*TERMS, *CHARGES_OF_TERMS, exclude=COPIED)
-            before, uncharged_before = scratch.charges(proposal)
-        finally:
-            shutil.rmtree(settings.PROJECT_DIR / os.environ["TOLLGATE_TERMS_COPY"], ignore_errors=True)
+        terms.check()
+        scratch = _PlanScratch(Home(root / "home"), None)
+        scratch.build(*TERMS)
+        scratch.require_applied(proposal, file)
+        tell("copying the usage")
+        with only_run(home):
+            first, last = scratch.copy_events(home, proposal, months)
+        tell("charging it as proposed")
+        scratch.build(*CHARGES_OF_TERMS, exclude=COPIED)
+        after, uncharged_after = scratch.charges(proposal)
+        jumps = scratch.jumps(proposal)
+        tell("charging it as the terms are")
+        shutil.rmtree(changed)
+        shutil.copytree(agreed, changed)
+        scratch.build(*TERMS, *CHARGES_OF_TERMS, exclude=COPIED)
+        before, uncharged_before = scratch.charges(proposal)
     return Answer(
         plan_id=proposal.plan["plan_id"],
         partner_id=proposal.plan["partner_id"],

@@ -98,7 +98,7 @@ class Warehouse:
 
     def build(self, *models: str) -> None:
         """These models and their tests."""
-        terms.hand_to_dbt()
+        terms.check()
         selected = ("--select", *models, "--indirect-selection", "cautious")
         succeeded(dbt(self.folder, "build", *selected, "--exclude-resource-type", "unit_test"))
 
