@@ -47,10 +47,12 @@ def test_terms_of_before_plans_had_blocks_and_ratios_still_hold(folder: Path, lo
 
 def test_what_a_folder_of_terms_does_not_hold_is_not_agreed(folder: Path, loaded):
     optional = sorted(name.removesuffix(".csv") for name in terms.OPTIONAL_FILES)
-    assert len(loaded("numbers")) == 10
+    with (folder / "destination_codes.csv").open("a") as file:  # the demo has none
+        file.write("nordlink,Germany,49\n")
+    assert len(loaded("destination_codes")) == 1 and len(loaded("numbers")) == 10
     for name in optional:
         (folder / f"{name}.csv").unlink()
-    assert loaded(*optional) == [] == loaded("numbers")
+    assert loaded(*optional) == loaded("numbers") == loaded("destination_codes") == []
 
 
 @pytest.mark.parametrize(
