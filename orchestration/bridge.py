@@ -144,8 +144,8 @@ UNRATED = """
 """
 # What is due under the name of a fee line; of a fee that no line names, what was left out.
 FEES = """
-    select lines.invoice_line_id, fees.*, shortfalls.committed_quantity, shortfalls.used_quantity,
-        shortfalls.committed_amount, shortfalls.used_amount, shortfalls.held_first_date, shortfalls.held_end_date
+    select lines.invoice_line_id, fees.*, commitments.committed_quantity, commitments.used_quantity,
+        commitments.committed_amount, commitments.used_amount, commitments.held_first_date, commitments.held_end_date
     from evidence.lines
     left join tollgate.reconcile.int_invoice_lines_versioned as named using (invoice_line_id)
     left join tollgate.reconcile.int_fees_expected as omitted
@@ -154,8 +154,8 @@ FEES = """
     join tollgate.reconcile.int_fees_counted as fees
         on fees.carrier_id = lines.carrier_id and fees.period_start_date = lines.period_start_date
             and fees.fee_key = coalesce(named.fee_key, omitted.fee_key)
-    left join tollgate.reconcile.int_shortfalls_counted as shortfalls
-        on shortfalls.carrier_fee_id = fees.carrier_fee_id and shortfalls.period_start_date = fees.period_start_date
+    left join tollgate.reconcile.int_commitments_counted as commitments
+        on commitments.carrier_fee_id = fees.carrier_fee_id and commitments.period_start_date = fees.period_start_date
     where lines.line_type = 'fee'
     order by lines.invoice_line_id, fees.carrier_fee_id
 """

@@ -176,6 +176,19 @@ def test_a_fee_is_a_cause_only_by_what_it_differs(home):
     ]
 
 
+def test_what_is_committed_to_stands_beside_what_was_used_and_falls_due(home):
+    assert published(
+        home,
+        """select fee_name, committed_quantity, used_quantity, committed_amount, used_amount, shortfall_amount,
+            is_over, strftime(first_date, '%Y-%m')
+        from settle.fct_commitments where committed_by = 'us' and period_start_date = date '2026-10-01'
+        order by fee_name""",
+    ) == [
+        ("Minimum spend", None, None, Decimal("10"), Decimal("1.4"), Decimal("8.6"), True, "2026-10"),
+        ("Unused minutes", Decimal("10"), Decimal("2"), None, None, Decimal("0.4"), True, "2026-08"),
+    ]
+
+
 def test_a_shortfall_is_explained_by_what_was_committed_and_what_was_used(home):
     ((line,),) = published(
         home,

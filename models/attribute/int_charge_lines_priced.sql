@@ -211,8 +211,15 @@ charge_lines_priced as (
         used_amount - price_amount as discount_amount,
         overage_amount,
         true_up_amount,
-        minimum_commitment_amount,
+        -- What is committed to, by the days in force where it is prorated; null without a commitment.
+        {{ round_units(
+            '(' ~ price_units('minimum_commitment_amount') ~ ' * 10000 * commitment_numerator)',
+            'commitment_denominator', 12, "'half_up'", 1
+        ) }} as committed_amount,
+        counted_amount,
         below_commitment_amount,
+        trues_up,
+        is_over,
         -- Negative, or 0.
         coalesce(least(maximum_amount - (used_amount + overage_amount + true_up_amount), 0), 0) as cut_amount,
         earlier_runs_amount,

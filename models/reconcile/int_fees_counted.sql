@@ -369,7 +369,8 @@ fees_counted as (
         fee_currency,
         is_taxed,
         period_start_date
-    from {{ ref('int_shortfalls_counted') }}
+    from {{ ref('int_commitments_counted') }}
+    where is_over
 
 )
 

@@ -33,7 +33,7 @@ lines_summed as (
         sum(case when is_last_reading then line_amount else 0 end) as charge_amount,
         sum(
             case
-                when is_last_reading and minimum_commitment_amount is not null then below_commitment_amount
+                when is_last_reading and committed_amount is not null then below_commitment_amount
             end
         ) as commitment_left_amount,
         count_if(is_projected) as projected_line_count,

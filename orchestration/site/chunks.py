@@ -414,6 +414,11 @@ def _carriers(marts: Marts) -> Iterator[tuple[str, Chunk]]:
     }
     if marts.has("fct_account_balances"):
         tables["balances"] = _balances("carrier")
+    if marts.has("fct_commitments"):
+        tables["commitments"] = """
+            select party_id, * exclude (commitment_id, party_id)
+            from settle.fct_commitments where party_id in (select carrier_id from settle.dim_carriers)
+            order by party_id, first_date, committed_by, fee_name, plan_id"""
     yield from _parties(marts, "carrier", tables)
 
 

@@ -1,28 +1,28 @@
 -- Fails if a commitment counts more or fewer billed units, or another cost, than the single events of its
 -- days have: we would pay for usage that was there, or miss a shortfall. Costs in another currency are left
 -- out.
-{{ config(meta={'dagster': {'ref': {'name': 'int_shortfalls_counted', 'package': 'tollgate'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_commitments_counted', 'package': 'tollgate'}}}) }}
 with
 
 commitments as (
 
     select
-        shortfalls.carrier_fee_id,
-        shortfalls.period_start_date,
-        shortfalls.used_quantity,
-        shortfalls.used_amount,
-        shortfalls.agreement_id,
-        shortfalls.fee_kind,
-        shortfalls.fee_currency,
-        shortfalls.held_first_date,
-        shortfalls.held_end_date,
+        counted.carrier_fee_id,
+        counted.period_start_date,
+        counted.used_quantity,
+        counted.used_amount,
+        counted.agreement_id,
+        counted.fee_kind,
+        counted.fee_currency,
+        counted.held_first_date,
+        counted.held_end_date,
         terms.service,
         terms.direction,
         terms.country_code,
         terms.quantity_unit
-    from {{ ref('int_shortfalls_counted') }} as shortfalls
+    from {{ ref('int_commitments_counted') }} as counted
     inner join {{ ref('stg_terms__carrier_fees') }} as terms
-        on shortfalls.carrier_fee_id = terms.carrier_fee_id
+        on counted.carrier_fee_id = terms.carrier_fee_id
 
 ),
 

@@ -1,7 +1,7 @@
 -- One row per commitment to a carrier and stretch of months that it is about: what the usage of these months
 -- was to come to, what it came to, and what is due for the rest. A stretch begins with the commitment, or
--- where the one before it ends, and is cut where the commitment ends. Nothing is due before it is over,
--- which a later record or an invoice tells: the usage may still come. A month of which nothing is known
+-- where the one before it ends, and is cut where the commitment ends. It is over when a later record or an
+-- invoice tells so; before, nothing is due: the usage may still come. A month of which nothing is known
 -- counts as one without usage.
 with
 
@@ -105,7 +105,7 @@ stretches_cut as (
 
 ),
 
-stretches_over as (
+stretches_judged as (
 
     select
         stretches_cut.*,
@@ -119,15 +119,16 @@ stretches_over as (
                 then {{ days_between('stretches_cut.stretch_first_date', 'stretches_cut.stretch_end_date') }}
             else 1
         end as stretch_days,
+        coalesce(last_invoices.last_invoice_date >= stretches_cut.held_end_date, false)
+        or coalesce(
+            what_was_learned.last_received_at
+            >= {{ to_instant('stretches_cut.held_end_date', 'stretches_cut.time_zone') }}, false
+        ) as is_over,
         {{ month_of(add_days('stretches_cut.held_end_date', -1)) }} as period_start_date
     from stretches_cut
     cross join what_was_learned
     left join last_invoices
         on stretches_cut.carrier_id = last_invoices.carrier_id
-    where
-        last_invoices.last_invoice_date >= stretches_cut.held_end_date
-        or what_was_learned.last_received_at
-        >= {{ to_instant('stretches_cut.held_end_date', 'stretches_cut.time_zone') }}
 
 ),
 
@@ -141,35 +142,35 @@ rates as (
 usage_counted as (
 
     select
-        stretches_over.carrier_fee_id,
-        stretches_over.period_start_date,
+        stretches_judged.carrier_fee_id,
+        stretches_judged.period_start_date,
         cast(sum(
             case
-                when usage.billed_unit = stretches_over.quantity_unit then usage.billed_quantity
+                when usage.billed_unit = stretches_judged.quantity_unit then usage.billed_quantity
                 -- A message counts once, however many segments it is billed by.
-                when stretches_over.quantity_unit = 'message' and usage.billed_unit = 'segment'
+                when stretches_judged.quantity_unit = 'message' and usage.billed_unit = 'segment'
                     then usage.event_count
                 else 0
             end
         ) as decimal(38, 3)) as used_quantity,
         cast(sum(
             case
-                when usage.rated_cost_currency = stretches_over.fee_currency then usage.rated_cost_amount
+                when usage.rated_cost_currency = stretches_judged.fee_currency then usage.rated_cost_amount
                 else coalesce({{ convert_money(
                     'usage.rated_cost_amount', 'cost_rates.units_per_base', 'fee_rates.units_per_base', 12
                 ) }}, 0)
             end
         ) as {{ exact_amount() }}) as used_amount
-    from stretches_over
+    from stretches_judged
     inner join usage
         on
-            stretches_over.agreement_id = usage.agreement_id
-            and stretches_over.held_first_date <= usage.carrier_local_date
-            and stretches_over.held_end_date > usage.carrier_local_date
-            and coalesce(stretches_over.service = usage.service, stretches_over.service is null)
-            and coalesce(stretches_over.direction = usage.direction, stretches_over.direction is null)
+            stretches_judged.agreement_id = usage.agreement_id
+            and stretches_judged.held_first_date <= usage.carrier_local_date
+            and stretches_judged.held_end_date > usage.carrier_local_date
+            and coalesce(stretches_judged.service = usage.service, stretches_judged.service is null)
+            and coalesce(stretches_judged.direction = usage.direction, stretches_judged.direction is null)
             and coalesce(
-                stretches_over.country_code = usage.country_code, stretches_over.country_code is null
+                stretches_judged.country_code = usage.country_code, stretches_judged.country_code is null
             )
     left join rates as cost_rates
         on
@@ -178,48 +179,50 @@ usage_counted as (
             and usage.carrier_local_date < cost_rates.valid_until_date
     left join rates as fee_rates
         on
-            stretches_over.fee_currency = fee_rates.currency
+            stretches_judged.fee_currency = fee_rates.currency
             and usage.carrier_local_date >= fee_rates.valid_from_date
             and usage.carrier_local_date < fee_rates.valid_until_date
-    group by stretches_over.carrier_fee_id, stretches_over.period_start_date
+    group by stretches_judged.carrier_fee_id, stretches_judged.period_start_date
 
 ),
 
-shortfalls_counted as (
+commitments_counted as (
 
     select
-        stretches_over.carrier_fee_id,
-        stretches_over.agreement_id,
-        stretches_over.carrier_id,
-        stretches_over.fee_key,
-        stretches_over.fee_name,
-        stretches_over.fee_kind,
-        stretches_over.service,
-        stretches_over.direction,
-        stretches_over.quantity_unit,
+        stretches_judged.carrier_fee_id,
+        stretches_judged.agreement_id,
+        stretches_judged.carrier_id,
+        stretches_judged.fee_key,
+        stretches_judged.fee_name,
+        stretches_judged.fee_kind,
+        stretches_judged.service,
+        stretches_judged.direction,
+        stretches_judged.country_code,
+        stretches_judged.quantity_unit,
         {{ scale_money(
-            'stretches_over.committed_quantity', 'stretches_over.held_days', 'stretches_over.stretch_days',
+            'stretches_judged.committed_quantity', 'stretches_judged.held_days', 'stretches_judged.stretch_days',
             3, factor_decimals=0
         ) }} as committed_quantity,
         coalesce(usage_counted.used_quantity, 0) as used_quantity,
         {{ scale_money(
-            'stretches_over.committed_amount', 'stretches_over.held_days', 'stretches_over.stretch_days',
+            'stretches_judged.committed_amount', 'stretches_judged.held_days', 'stretches_judged.stretch_days',
             12, factor_decimals=0
         ) }} as committed_amount,
         coalesce(usage_counted.used_amount, 0) as used_amount,
-        stretches_over.fee_amount,
-        stretches_over.fee_per_quantity,
-        stretches_over.fee_currency,
-        stretches_over.is_taxed,
-        stretches_over.held_first_date,
-        stretches_over.held_end_date,
-        stretches_over.period_start_date
-    from stretches_over
+        stretches_judged.fee_amount,
+        stretches_judged.fee_per_quantity,
+        stretches_judged.fee_currency,
+        stretches_judged.is_taxed,
+        stretches_judged.is_over,
+        stretches_judged.held_first_date,
+        stretches_judged.held_end_date,
+        stretches_judged.period_start_date
+    from stretches_judged
     left join usage_counted
         on
-            stretches_over.carrier_fee_id = usage_counted.carrier_fee_id
-            and stretches_over.period_start_date = usage_counted.period_start_date
+            stretches_judged.carrier_fee_id = usage_counted.carrier_fee_id
+            and stretches_judged.period_start_date = usage_counted.period_start_date
 
 )
 
-select * from shortfalls_counted
+select * from commitments_counted
