@@ -4,13 +4,14 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 IN_VENV := $(UV) run --no-sync
 
-.PHONY: help run test conformance evaluate bench bench-calls lint setup validators ui
+.PHONY: help run test conformance evaluate year bench bench-calls lint setup validators ui
 
 help:
 	@echo "make run    set up, then settle what lies in data/landing (an empty one gets the demo month)"
 	@echo "make test   set up, then lint and test"
 	@echo "make conformance [CASES=file]   public numeric cases through the models"
 	@echo "make evaluate [EVALUATE=options] carriers with known mistakes, alone and in pairs: are cause and amount found?"
+	@echo "make year [YEAR=options]         a year that arrives in many orders: does it settle to the same?"
 	@echo "make bench [BENCH=options]       rating and settling beside a copy, Polars and Python; --help lists the options"
 	@echo "make bench-calls [BENCH=options] calls matched with carriers' records: precision, recall, and the time beside a join"
 	@echo "make ui     open the graph of the pipeline in a browser (Dagster)"
@@ -29,6 +30,9 @@ conformance: setup
 
 evaluate: setup
 	@$(IN_VENV) python -m simulation.evaluate $(EVALUATE)
+
+year: setup
+	@$(IN_VENV) python -m simulation.year $(YEAR)
 
 bench: setup
 	@$(IN_VENV) python benchmarks/rating.py $(BENCH)

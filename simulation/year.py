@@ -284,7 +284,7 @@ class Year:
     def __init__(self, folder: Path, orders: int, steps: int, seed: int, tell: Callable[[str], None]) -> None:
         self.folder, self.home, self.terms = folder, folder / "home", folder / "terms"
         self.orders, self.steps, self.tell = orders, steps, tell
-        self.dice = random.Random(seed)
+        self.seed, self.dice = seed, random.Random(seed)
         self.facts = facts_of_the_year(random.Random("facts"))
         self.exchange = _rates_of_exchange(random.Random("exchange"))
         self.outcome = Outcome(orders, steps)
@@ -292,18 +292,9 @@ class Year:
         self.seconds_of_a_run = 30.0
 
     def replay(self) -> Outcome:
-        write_terms(self.terms, self.orders)
-        arrivals: list[dict[str, list]] = [defaultdict(list) for _ in range(self.steps)]
-        for order in range(self.orders):
-            for fact in self.facts:
-                step = self.dice.randrange(self.steps) if order else 0
-                arrivals[step][fact.kind] += fact.of(order)
-        decks = Fact("rate_decks", tuple(_deck_row("full", date(YEAR - 1, 12, 1), *rate) for rate in RATES_AT_FIRST))
-        self._land("rate_decks", "year", [row for order in range(self.orders) for row in decks.of(order)])
-        for step, arrived in enumerate(arrivals):
-            for kind, rows in arrived.items():
-                self._land(kind, f"step-{step:02}", rows)
-            self._revise_exchange(step)
+        self.write_terms()
+        for step, arrived in enumerate(self.arrivals()):
+            self.land(step, arrived)
             if step == self.steps // 2:
                 self.tell("  the warehouse is lost")
                 shutil.rmtree(self.home / "warehouse")
@@ -314,6 +305,25 @@ class Year:
         self._check(self.steps)
         self._compare()
         return self.outcome
+
+    def write_terms(self) -> None:
+        write_terms(self.terms, self.orders)
+
+    def arrivals(self) -> list[dict[str, list[tuple[str, ...]]]]:
+        """The rows that come in each step, by kind: decks of the year first, then each fact of each order by chance."""
+        dice = random.Random(f"arrivals {self.seed}")
+        found: list[dict[str, list[tuple[str, ...]]]] = [defaultdict(list) for _ in range(self.steps)]
+        decks = Fact("rate_decks", tuple(_deck_row("full", date(YEAR - 1, 12, 1), *rate) for rate in RATES_AT_FIRST))
+        for order in range(self.orders):
+            found[0][decks.kind] += decks.of(order)
+            for fact in self.facts:
+                found[dice.randrange(self.steps) if order else 0][fact.kind] += fact.of(order)
+        return found
+
+    def land(self, step: int, arrived: dict[str, list[tuple[str, ...]]]) -> None:
+        for kind, rows in arrived.items():
+            self._land(kind, f"step-{step:02}", rows)
+        self._revise_exchange(step)
 
     def _land(self, kind: str, name: str, rows: Iterable[tuple]) -> None:
         write_rows(self.home / "landing" / kind / "native" / f"{name}.csv", tuple(COLUMNS[kind].split(",")), rows)

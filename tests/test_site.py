@@ -319,6 +319,20 @@ def test_a_saved_table_has_every_row_and_every_digit(reader, marts):
     assert sorted(found) == expected and len(expected) > 60
 
 
+@pytest.mark.parametrize("partner", ["helio-health", "northstar-crm"])
+def test_what_a_partner_committed_to_is_told_of_each_month(reader, marts, partner):
+    one = reader()
+    one.open("partners.html", partner=partner, period=PERIOD)
+    (row,) = one.save("committed")
+    ((used, short, is_over),) = marts.execute(
+        f"""select used_amount, shortfall_amount, is_over from settle.fct_commitments
+        where party_id = $1 and committed_by = 'partner' and {OCTOBER}""",
+        [partner],
+    ).fetchall()
+    assert (Decimal(row["Amount used"]), Decimal(row["Due for the rest"])) == (used, short)
+    assert is_over and row["Stands"] == ("fell short" if short else "reached")
+
+
 def test_health_counts_what_the_marts_hold(reader, marts):
     one = reader()
     one.open("health.html")

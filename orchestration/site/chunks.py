@@ -208,10 +208,12 @@ def _period(marts: Marts, period: str) -> Chunk:
             with routes as (
                 select
                     carrier_id, destination_id, service, direction, reporting_currency,
-                    sum(margin_amount) as margin_amount
+                    sum(margin_amount) as margin_amount, sum(revenue_amount - corrected_cost_amount) as gross_amount
                 from settle.fct_margins where {usage} group by all
             )
-            select reporting_currency, count(*) as route_count, sum(margin_amount) as margin_amount
+            select
+                reporting_currency, count(*) as route_count, sum(margin_amount) as margin_amount,
+                count(*) filter (where gross_amount < 0) as below_cost_count
             from routes where margin_amount < 0 group by all"""
         ),
         "unrated": _leaks(marts, "unrated", usage, "at_risk_amount", "at_risk_currency"),
@@ -415,10 +417,7 @@ def _carriers(marts: Marts) -> Iterator[tuple[str, Chunk]]:
     if marts.has("fct_account_balances"):
         tables["balances"] = _balances("carrier")
     if marts.has("fct_commitments"):
-        tables["commitments"] = """
-            select party_id, * exclude (commitment_id, party_id)
-            from settle.fct_commitments where party_id in (select carrier_id from settle.dim_carriers)
-            order by party_id, first_date, committed_by, fee_name, plan_id"""
+        tables["commitments"] = _commitments("carrier")
     yield from _parties(marts, "carrier", tables)
 
 
@@ -429,6 +428,13 @@ def _balances(role: str) -> str:
             * exclude (account_balance_id, party_id, posting_period_date)
         from settle.fct_account_balances where party_id in (select {role}_id from settle.dim_{role}s)
         order by party_id, posting_period_date, account, balance_currency"""
+
+
+def _commitments(role: str) -> str:
+    return f"""
+        select party_id, * exclude (commitment_id, party_id)
+        from settle.fct_commitments where party_id in (select {role}_id from settle.dim_{role}s)
+        order by party_id, first_date, committed_by, fee_name, plan_id"""
 
 
 STATEMENT_LINES = "fct_partner_statement_lines"
@@ -479,6 +485,8 @@ def _partners(marts: Marts) -> Iterator[tuple[str, Chunk]]:
     }
     if marts.has("fct_account_balances"):
         tables["balances"] = _balances("partner")
+    if marts.has("fct_commitments"):
+        tables["commitments"] = _commitments("partner")
     yield from _parties(marts, "partner", tables)
 
 

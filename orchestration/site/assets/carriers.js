@@ -60,7 +60,6 @@
     const destinations = inCurrency(of(own.destinations), "invoice_currency");
     const most = destinations.reduce((size, row) => Math.max(size, Math.abs(Number(row.variance_amount))), 0);
     const accruals = of(own.accruals).filter(row => sign(row.accrued_amount));
-    const commitments = own.commitments ? rows(own.commitments).filter(row => row.first_date.slice(0, 7) <= period && `${period}-01` < row.end_date) : [];
     return [
       tollgate.head(known.name || carrier, about ? [`${carrier}, ${tollgate.country(about.country_code)}`, about.latest_agreement_id ? `agreement ${about.latest_agreement_id} in ${about.agreement_currency}, days of ${about.time_zone}` : "no agreement", about.is_partner && "is a partner too"].filter(Boolean).join("; ") + "." : carrier,
         tollgate.select("Carrier", "carrier", [["", "All"], ...Object.entries(data.site.carriers).map(([id, other]) => [id, other.name || id])], carrier), tollgate.periodField(), currencies.length > 1 && tollgate.currencyField(currencies), tollgate.dayField()),
@@ -98,16 +97,7 @@
         tollgate.chart.series(`Invoiced and expected by month in ${currency}; the table below has the figures`, months, [["Invoiced", "invoiced_amount", "accent"], ["Expected", "rated_amount", "soft"]].map(([name, key, tone]) => ({ name, tone, data: list.map(row => row ? Number(row[key]) : null), texts: list.map(row => row ? row[key] : null) })), currency, { dates: "month" })); }),
       table({ id: "months", title: "Months", rows: trend, sort: "-period", none: "No settled month.", columns: [{ key: "period", label: "Month", show: row => month(row.period), link: row => carrierLink(carrier, row.period) }, ...settlementColumns.map(column => ({ ...column, total: false })), { key: "due_date", label: "Due", type: "date" }] }),
       accruals.length > 0 && table({ id: "accruals", title: "Used, and not invoiced yet", rows: accruals, columns: [{ key: "service", label: "Service or fee", value: row => row.fee_name || row.service }, { key: "direction", label: "Direction", type: "word" }, { key: "event_count", label: "Events", type: "count", total: true }, { key: "accrued_amount", label: "Accrued", type: "money", currency: "accrual_currency", total: true }] }),
-      commitments.length > 0 && table({
-        id: "commitments", title: "Commitments", said: commitments.some(row => row.is_swap) ? "A swap deal: both sides commit; what either falls short of is netted." : null, rows: commitments,
-        columns: [
-          { key: "fee_name", label: "Commitment", value: row => row.fee_name || `plan ${row.plan_id}` }, { key: "committed_by", label: "By", value: row => row.committed_by === "us" ? "us" : "the carrier" },
-          { key: "service", label: "Service", value: row => row.service || "all", minor: true }, { key: "first_date", label: "From", type: "date" }, { key: "end_date", label: "Before", type: "date" },
-          { key: "committed_quantity", label: "Quantity", type: "quantity" }, { key: "used_quantity", label: "Of it used", type: "quantity" }, { key: "quantity_unit", label: "Unit", type: "word", minor: true },
-          { key: "committed_amount", label: "Amount", type: "money", currency: "commitment_currency" }, { key: "used_amount", label: "Of it used", type: "money", currency: "commitment_currency" },
-          { key: "shortfall_amount", label: "Due for the rest", type: "money", currency: "commitment_currency" }, { key: "is_over", label: "Stands", show: row => tollgate.tag(row.is_over ? sign(row.shortfall_amount) ? "short" : "reached" : "runs", row.is_over && sign(row.shortfall_amount) ? "bad" : row.is_over ? "good" : null) },
-        ],
-      }),
+      tollgate.commitmentTable(own.commitments, period, "the carrier"),
       own.balances && table({ id: "balances", title: "Account", said: "Above zero it owes us, below zero we owe it.", rows: of(own.balances), none: "Nothing was booked in this month.", columns: [{ key: "account", label: "Account", type: "word" }, ...["opening_balance_amount", "debit_amount", "credit_amount", "closing_balance_amount"].map(key => ({ key, label: { opening_balance_amount: "Brought forward", debit_amount: "Debit", credit_amount: "Credit", closing_balance_amount: "Carried forward" }[key], type: "money", currency: "balance_currency" }))] }),
     ];
   }

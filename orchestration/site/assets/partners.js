@@ -48,7 +48,7 @@
         { key: "plan_id", label: "Plan" }, { key: "charge_amount", label: "Charge so far", type: "money", currency: "charge_currency" }, { key: "commitment_left_amount", label: "Left of the commitment", type: "money", currency: "charge_currency" },
         { key: "used", label: "Used", type: "permille", show: row => el("span", {}, sign(row.commitment_left_amount) ? tollgate.percent(row.used) : "all", el("span", { class: `track ${row.tone || ""}`, "aria-hidden": "true" }, el("i", { style: `width: ${Math.min(100, row.used / 10)}%` }))) },
         { key: "stands", label: "Stands", show: row => tollgate.tag(row.stands, row.tone) },
-        { key: "projected_charge_amount", label: "At the month's end", type: "money", currency: "charge_currency" }, { key: "projected_true_up_amount", label: "Of that true-up", type: "money", currency: "charge_currency" },
+        { key: "projected_charge_amount", label: "At the month's end", type: "money", currency: "charge_currency" }, { key: "projected_true_up_amount", label: "Of it for what is missing", type: "money", currency: "charge_currency" },
       ],
     });
   }
@@ -71,6 +71,7 @@
       !statements.length && el("p", {}, `No statement of ${month(period)}.`),
       statements.map(row => figures([["Charged", money(row.charge_amount, row.statement_currency), count(row.event_count, "event")], ["Tax", money(row.tax_amount, row.statement_currency)], ["Its shares", money(row.revenue_share_amount, row.statement_currency)], ["It owes us", money(row.receivable_amount, row.statement_currency), row.due_date && sign(row.receivable_amount) ? `due ${date(row.due_date)}` : null], ["We owe it", money(row.payable_amount, row.statement_currency), row.due_date && sign(row.payable_amount) ? `due ${date(row.due_date)}` : null]])),
       commitments(running),
+      tollgate.commitmentTable(own.commitments, period, "the partner"),
       running.length > 0 && table({
         id: "running", title: `So far in ${month(running[0].period)}`, said: `By records until ${tollgate.instant(running[0].known_until_at)}; the projection is what the month comes to if usage goes on as it did.`, rows: running,
         columns: [{ key: "plan_id", label: "Plan" }, { key: "service", label: "Service", type: "word" }, { key: "event_count", label: "Events", type: "count", total: true }, { key: "used_quantity", label: "Used", type: "quantity" }, { key: "quantity_unit", label: "Unit", type: "word" }, { key: "free_quantity_left", label: "Free left", type: "quantity" }, { key: "charge_amount", label: "Charge so far", type: "money", currency: "charge_currency", total: true }, { key: "projected_charge_amount", label: "At the month's end", type: "money", currency: "charge_currency", total: true }],

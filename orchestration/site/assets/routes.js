@@ -40,10 +40,10 @@
         columns: [{ key: "reason", label: "Reason", type: "word" }, { key: "carrier_id", label: "Carrier", value: row => carrierName(row.carrier_id), link: row => row.carrier_id && carrierLink(row.carrier_id) }, { key: "partner_id", label: "Partner", value: row => partnerName(row.partner_id), link: row => row.partner_id && partnerLink(row.partner_id) }, { key: "service", label: "Service", type: "word" }, { key: "direction", label: "Direction", type: "word" }, { key: "event_count", label: "Events", type: "count", total: true }, { key: "amount", label: amount, type: "money", rounded: true, total: true }],
       });
       return [
-        tollgate.head("Destinations and routes", month(period), tollgate.periodField(), tollgate.select("Carrier", "carrier", [["", "All"], ...[...new Set(rows(found.routes).map(row => row.carrier_id).filter(Boolean))].sort().map(id => [id, carrierName(id)])], carrier), tollgate.select("Routes", "only", [["", "Below cost"], ["all", "All"]], only)),
+        tollgate.head("Destinations and routes", month(period), tollgate.periodField(), tollgate.select("Carrier", "carrier", [["", "All"], ...[...new Set(rows(found.routes).map(row => row.carrier_id).filter(Boolean))].sort().map(id => [id, carrierName(id)])], carrier), tollgate.select("Routes", "only", [["", "That lose money"], ["all", "All"]], only)),
         found.unconverted > 0 && el("p", { class: "warn" }, `${count(found.unconverted, "row")} of the month holds money for which there is no exchange rate; it is in no figure of this page.`),
         table({
-          id: "routes", title: only ? "Routes" : "Routes sold below cost", said: `In ${currency}, at the rate of the day; days are UTC. Cost is after reconciliation.`, sort: "margin_amount", limit: 25, none: only ? "No usage in this month." : "Every route earns at least what it costs.",
+          id: "routes", title: only ? "Routes" : "Routes that lose money", said: `In ${currency}, at the rate of the day; days are UTC. Cost is after reconciliation; where revenue is above it, shares make the loss.`, sort: "margin_amount", limit: 25, none: only ? "No usage in this month." : "Every route earns at least what it costs.",
           rows: only ? routes : below, columns,
         }),
         heat(own(rows(found.heat)), currency),

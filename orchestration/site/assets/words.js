@@ -57,6 +57,20 @@
   }
   const policies = list => el("ul", { class: "said" }, list.map(policy => el("li", { class: policy.deviating_policy_name ? "bad" : policy.deviating_line_count ? "warn" : "good" }, policySentence(policy))));
 
+  /* What either side committed to in a month, and how it stands; null without any. A publication of before there were such has no list. */
+  const commitmentTable = (list, period, them) => {
+    const found = list ? tollgate.rows(list).filter(row => row.first_date.slice(0, 7) <= period && `${period}-01` < row.end_date) : [], short = row => tollgate.sign(row.shortfall_amount) > 0;
+    return found.length > 0 && tollgate.table({
+      id: "committed", title: "What is committed to", said: found.some(row => row.is_swap) ? "A swap deal: both sides commit, and what either falls short of is netted." : null, rows: found,
+      columns: [
+        { key: "fee_name", label: "Commitment", value: row => row.fee_name || `plan ${row.plan_id}` }, { key: "committed_by", label: "By", value: row => row.committed_by === "us" ? "us" : them }, { key: "service", label: "Service", value: row => row.service || "all", minor: true },
+        { key: "first_date", label: "From", type: "date" }, { key: "end_date", label: "Before", type: "date" },
+        { key: "committed_quantity", label: "Quantity", type: "quantity" }, { key: "used_quantity", label: "Quantity used", type: "quantity" }, { key: "quantity_unit", label: "Unit", type: "word", minor: true },
+        { key: "committed_amount", label: "Amount", type: "money", currency: "commitment_currency" }, { key: "used_amount", label: "Amount used", type: "money", currency: "commitment_currency" },
+        { key: "shortfall_amount", label: "Due for the rest", type: "money", currency: "commitment_currency" }, { key: "is_over", label: "Stands", value: row => row.is_over ? short(row) ? "fell short" : "reached" : "still runs", show: row => tollgate.tag(row.is_over ? short(row) ? "fell short" : "reached" : "still runs", row.is_over ? short(row) ? "bad" : "good" : null) },
+      ],
+    });
+  };
   const disputeTable = (id, title, list, more = {}) => tollgate.table({
     id, title, sort: "next", none: "No dispute.", ...more,
     rows: list.map(row => ({ ...row, next: (clocks(row)[0] || [null])[0], next_word: (clocks(row)[0] || [null, null])[1] })),
@@ -92,5 +106,5 @@
     if (sign(row.commitment_left_amount) === 0) return ["past its commitment", "good"];
     return sign(row.projected_true_up_amount) > 0 ? ["will miss its commitment", "warn"] : ["on its way", null];
   }
-  Object.assign(tollgate, { CAUSES, cause, does, place, clocks, left, carrierName, partnerName, carrierLink, partnerLink, lineLink, policySentence, policies, disputeTable, settlementColumns, statementColumns, quoted, inCurrency, commitment });
+  Object.assign(tollgate, { CAUSES, commitmentTable, cause, does, place, clocks, left, carrierName, partnerName, carrierLink, partnerLink, lineLink, policySentence, policies, disputeTable, settlementColumns, statementColumns, quoted, inCurrency, commitment });
 })();
