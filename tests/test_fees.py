@@ -185,7 +185,7 @@ def test_what_is_committed_to_stands_beside_what_was_used_and_falls_due(home):
         order by fee_name""",
     ) == [
         ("Minimum spend", None, None, Decimal("10"), Decimal("1.4"), Decimal("8.6"), True, "2026-10"),
-        ("Unused minutes", Decimal("10"), Decimal("2"), None, None, Decimal("0.4"), True, "2026-08"),
+        ("Unused minutes", Decimal("600"), Decimal("120"), None, None, Decimal("0.4"), True, "2026-08"),
     ]
 
 
