@@ -31,6 +31,7 @@ from pathlib import Path
 
 import duckdb
 
+from simulation import decks, invoices, usage
 from simulation.mistakes import write_rows
 from simulation.terms import Month
 
@@ -43,24 +44,16 @@ TIERS = ((1, 6000, "0.21", 0), (2, "", "0.17", 0))
 RATES_AT_FIRST = (("49", "Germany", "0.04"), ("4915", "Germany Mobile", "0.12"))
 
 COLUMNS = {
-    "usage": (
-        "event_id,service,direction,account_id,carrier_id,origin,destination,started_at,status,quantity,quantity_unit,"
-        "received_at"
+    "usage": usage.COLUMNS,
+    "rate_decks": decks.COLUMNS,
+    "carrier_invoices": invoices.INVOICE_COLUMNS,
+    "credit_notes": invoices.CREDIT_NOTE_COLUMNS,
+    "dispute_events": ("dispute_id", "event_type", "event_date", "amount", "currency", "reference", "note"),
+    "payments": (
+        "party_id", "payment_reference", "value_date", "direction", "settles", "invoice_number", "currency", "amount",
     ),
-    "rate_decks": (
-        "carrier_id,service,direction,deck_version,deck_kind,received_at,effective_date,dial_code,destination_name,"
-        "change_type,rate_amount,rate_currency,rate_per_quantity,rate_unit"
-    ),
-    "carrier_invoices": (
-        "carrier_id,invoice_number,invoice_version,invoice_date,billing_period_start_date,currency,line_number,"
-        "line_type,service,direction,destination_name,service_first_date,service_last_date,event_count,"
-        "billed_quantity,quantity_unit,rate_amount,rate_per_quantity,amount,description,invoice_total_amount"
-    ),
-    "credit_notes": "carrier_id,credit_note_number,issue_date,invoice_number,cause,currency,amount",
-    "dispute_events": "dispute_id,event_type,event_date,amount,currency,reference,note",
-    "payments": "party_id,payment_reference,value_date,direction,settles,invoice_number,currency,amount",
-    "fx_rates": "rate_date,base_currency,quote_currency,rate,source",
-}
+    "fx_rates": ("rate_date", "base_currency", "quote_currency", "rate", "source"),
+}  # fmt: skip
 """Of the files that land, by kind."""
 
 
@@ -123,7 +116,7 @@ class _Call:
 def _deck_row(kind: str, effective: date, code: str, name: str, rate: str) -> tuple[object, ...]:
     return (
         "carrier-{}", "voice", "outbound", f"{effective}-{kind}", kind, f"{effective - timedelta(days=40)}T09:00:00Z",
-        effective, code, name, "", rate, "EUR", 60, "second",
+        effective, code, name, "", rate, "EUR", 60, "second", "",
     )  # fmt: skip
 
 
@@ -313,9 +306,9 @@ class Year:
         """The rows that come in each step, by kind: decks of the year first, then each fact of each order by chance."""
         dice = random.Random(f"arrivals {self.seed}")
         found: list[dict[str, list[tuple[str, ...]]]] = [defaultdict(list) for _ in range(self.steps)]
-        decks = Fact("rate_decks", tuple(_deck_row("full", date(YEAR - 1, 12, 1), *rate) for rate in RATES_AT_FIRST))
+        prices = Fact("rate_decks", tuple(_deck_row("full", date(YEAR - 1, 12, 1), *rate) for rate in RATES_AT_FIRST))
         for order in range(self.orders):
-            found[0][decks.kind] += decks.of(order)
+            found[0][prices.kind] += prices.of(order)
             for fact in self.facts:
                 found[dice.randrange(self.steps) if order else 0][fact.kind] += fact.of(order)
         return found
@@ -326,7 +319,7 @@ class Year:
         self._revise_exchange(step)
 
     def _land(self, kind: str, name: str, rows: Iterable[tuple]) -> None:
-        write_rows(self.home / "landing" / kind / "native" / f"{name}.csv", tuple(COLUMNS[kind].split(",")), rows)
+        write_rows(self.home / "landing" / kind / "native" / f"{name}.csv", COLUMNS[kind], rows)
 
     def _revise_exchange(self, step: int) -> None:
         """The rates of the year, and in every second step a few of them anew, under the same name."""
