@@ -72,8 +72,12 @@ class Reader:
         self.settle()
 
     def settle(self) -> None:
-        self.page.wait_for_selector("main:not([aria-busy])")
-        self.page.wait_for_selector(".foot span")
+        try:
+            self.page.wait_for_selector("main:not([aria-busy])", timeout=10_000)
+            self.page.wait_for_selector(".foot span", timeout=10_000)
+        except Exception as error:
+            error.add_note(f"{self.page.url} does not stand: {self.complaints}")
+            raise
 
     def read(self, title: str) -> None:
         """Waits until the page is about this."""
@@ -171,7 +175,12 @@ def test_totals_of_carriers_and_partners_are_those_of_the_marts(reader, marts):
     query = (
         f"select settlement_currency, {SETTLEMENT_SUMS} from settle.fct_carrier_settlements where {OCTOBER} group by 1"
     )
-    assert one.totals("carriers") == sums(marts, query) != {}
+    found = sums(marts, query)
+    # A column that is zero for every carrier takes the room of others that say something.
+    empty = {
+        name for name in ("credited_amount", "receivable_amount") if not any(found[of] for of in found if of[0] == name)
+    }
+    assert one.totals("carriers") == {of: amount for of, amount in found.items() if of[0] not in empty} != {}
     one.open("partners.html", period=PERIOD)
     query = f"select statement_currency, {STATEMENT_SUMS} from settle.fct_partner_statements where {OCTOBER} group by 1"
     assert one.totals("partners") == sums(marts, query) != {}

@@ -10,9 +10,10 @@
     return [
       tollgate.head("Carriers", month(period), tollgate.periodField(), tollgate.currencyField(currencies)),
       table({
-        id: "carriers", title: "Invoices and what is paid of them", sort: "-variance_amount", limit: 100, none: "No invoice of this month has come.",
-        rows: inCurrency(rows(found.settlements), "settlement_currency").map(row => ({ ...row, name: carrierName(row.carrier_id), cause: main(row) })),
-        columns: [{ key: "name", label: "Carrier", link: row => carrierLink(row.carrier_id) }, ...settlementColumns, { key: "cause", label: "Mainly", value: row => row.cause && cause(row.cause) }, { key: "due_date", label: "Due", type: "date" }],
+        id: "carriers", title: "Invoices and what is paid of them", sort: "-part",
+        said: rows(found.settlements).some(row => data.site.partners[row.carrier_id]) ? "Payable is what the invoices come to; who is a partner too is netted, and the overview says what is to be paid." : null, limit: 100, none: "No invoice of this month has come.",
+        rows: inCurrency(rows(found.settlements), "settlement_currency").map(row => ({ ...row, name: carrierName(row.carrier_id), cause: main(row), part: tollgate.permille(row.variance_amount, row.invoiced_amount) })),
+        columns: [{ key: "name", label: "Carrier", link: row => carrierLink(row.carrier_id) }, { key: "due_date", label: "Due", type: "date" }, { key: "settlement_currency", label: "Currency" }, ...settlementColumns.map(column => ({ ...column, names: false })).flatMap(column => column.key === "variance_amount" ? [column, { key: "part", label: "Of invoiced", type: "permille" }, { key: "cause", label: "Mainly", value: row => row.cause && cause(row.cause) }] : column)],
       }),
       rows(found.policies).length > 0 && section("What carriers do otherwise than agreed", null, el("ul", { class: "said" }, rows(found.policies).map(policy => el("li", { class: "bad" }, el("a", { href: carrierLink(policy.carrier_id) }, carrierName(policy.carrier_id)), ", ", tollgate.policySentence(policy))))),
       table({

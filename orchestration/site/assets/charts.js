@@ -72,7 +72,7 @@
   chart.series = (name, categories, series, currency, { size, horizontal, dates } = {}) => {
     const said = dates === "month" ? categories.map(month) : dates ? categories.map(date) : categories;
     const drawing = chart(name, c => {
-      const axis = [names(c, said, horizontal ? { width: 130, overflow: "truncate" } : {}), values(c)];
+      const axis = [names(c, said, horizontal ? { width: 190, overflow: "truncate" } : {}), values(c)];
       return {
         grid: { left: 8, right: 16, top: 14, bottom: 10, containLabel: true },
         tooltip: { ...tip(c), trigger: "axis", axisPointer: { type: "line", lineStyle: { color: c["strong-line"] } }, formatter: points => [points[0].name, ...points.filter(point => point.value !== null && point.value !== undefined && (points.length < 8 || point.value !== 0)).map(point => `${point.seriesName}  ${series[point.seriesIndex].texts ? money(series[point.seriesIndex].texts[point.dataIndex], currency, true) : short.format(point.value)}`)].join("\n") },

@@ -60,10 +60,11 @@ window.tollgate = (() => {
     return formats[key];
   }
   const decimals = currency => { const known = chunks.site.minor_units[currency]; return known === undefined ? 2 : known; };
-  /* An amount with all its digits, at least those of its currency; `rounded` leaves it at those. */
+  /* An amount with all its digits, at least those of its currency; `rounded` leaves it at those, unless that were nothing. */
   function digits(amount, currency, rounded) {
-    const least = decimals(currency), has = (amount.split(".")[1] || "").length;
-    return { minimumFractionDigits: least, maximumFractionDigits: rounded ? least : Math.min(Math.max(least, has), 20) };
+    const least = decimals(currency), [whole, part = ""] = amount.split("."), first = part.search(/[1-9]/);
+    const most = !rounded ? part.length : /[1-9]/.test(whole) || first < 0 ? least : first + 1;
+    return { minimumFractionDigits: least, maximumFractionDigits: Math.min(Math.max(least, most), 20) };
   }
   const number = (amount, currency, rounded) => format("NumberFormat", digits(amount, currency, rounded)).format(amount);
   function money(amount, currency, rounded) {

@@ -22,7 +22,7 @@
     for (const of of risks.values()) found.push({ what: `Get a price for ${count(of.reduce((n, row) => n + row.event_count, 0), "event")} without cost: ${of[0].reason.replace(/_/g, " ")}`, who: carrierName(of[0].carrier_id), href: link("routes.html", { carrier: of[0].carrier_id, at: "unrated" }), amount: sum(of.map(row => row.amount)), currency: of[0].currency, by: null, rank: 3 });
     for (const row of rows(data.agenda.running)) {
       const said = tollgate.commitment(row);
-      if (said && said[1]) found.push({ what: `Talk about plan ${row.plan_id}: ${said[0]}`, who: partnerName(row.partner_id), href: partnerLink(row.partner_id, row.period), amount: sign(row.commitment_left_amount) ? row.projected_true_up_amount : row.charge_amount, currency: row.charge_currency, by: null, rank: 4 });
+      if (said && said[1]) found.push({ what: `Talk about plan ${row.plan_id}: ${said[0]} (${tollgate.month(row.period)}, by records until ${date(row.known_until_at)})`, who: partnerName(row.partner_id), href: partnerLink(row.partner_id, row.period), amount: sign(row.commitment_left_amount) ? row.projected_true_up_amount : row.charge_amount, currency: row.charge_currency, by: null, rank: 4 });
     }
     return inCurrency(found, "currency").sort((one, other) => one.rank - other.rank || String(one.by || "9").localeCompare(String(other.by || "9")));
   }
@@ -57,13 +57,14 @@
       return { ...items[0], items, way, amount: size(balance), due_date: first && first.due_date, overdue: late, who: partyName(items[0]), what: items.map(item => `${documentName(item)} ${net([item])}`).join("; ") };
     }).filter(row => row.way);
   }
-  const dueTable = (id, title, rows, none, way, more) => table({
+  const dueTable = (id, title, rows, none, way, isPaidKnown, more) => table({
     id, title, none, ...more, sort: "due_date", limit: 20, rows: rows.filter(row => row.way === way),
     columns: [
       { key: "who", label: "Party", link: row => (isPartners(row) ? partnerLink : carrierLink)(row.party_id) },
       { key: "amount", label: way > 0 ? "To pay" : "To receive", type: "money", total: true },
-      { key: "due_date", label: "Due", type: "date", show: row => el("span", {}, `${weekday(row.due_date)} `, left(row.due_date)) },
-      { key: "overdue", label: "Overdue", type: "money", tones: { positive: ["", "bad"] }, total: true },
+      { key: "due_date", label: "First due", type: "date", show: row => el("span", {}, `${weekday(row.due_date)} `, left(row.due_date, isPaidKnown)) },
+      // What is paid and has not landed is not overdue: without payments no alarm is raised.
+      { key: "overdue", label: isPaidKnown ? "Overdue" : "Due before today", type: "money", tones: isPaidKnown ? { positive: ["", "bad"] } : null, total: true },
       { key: "paid_as", label: "For", value: row => PAID_AS[row.paid_as], minor: true },
       { key: "what", label: "Documents", minor: true, show: row => el("ul", {}, row.items.map(item => el("li", {}, el("a", { href: documentLink(item) }, documentName(item)),
         row.items.length > 1 && ` ${money(size(net([item])), item.currency)}${sign(net([item])) === way ? "" : way > 0 ? ", owed to us" : ", owed by us"}`, sign(item.cleared_amount) ? el("small", { class: "soft" }, ` (${money(item.cleared_amount, item.currency)} is paid)`) : null))) },
@@ -80,14 +81,14 @@
       return {
         invoiced: carriers("invoiced_amount"), expected: carriers("rated_amount"), variance: carriers("variance_amount"), disputed: carriers("disputed_amount"), withheld: carriers("withheld_amount"), credited: carriers("credited_amount"),
         accrued: of(accruals, currency, "accrued_amount", "accrual_currency"), risk: of(unrated, currency, "amount", "currency"),
-        charged: partners("charge_amount"), shares: partners("revenue_share_amount"), pay, get, net: minus(get, pay),
+        charged: partners("charge_amount"), taxed: partners("tax_amount"), shares: partners("revenue_share_amount"), pay, get, net: minus(get, pay),
         netpay: of(netting, currency, "net_payable_amount", "netting_currency"), netget: of(netting, currency, "net_receivable_amount", "netting_currency"),
       };
     };
     const known = Object.fromEntries(currencies.map(currency => [currency, lines(currency)]));
     const NAMES = [
       ["Invoiced by carriers", "invoiced"], ["Expected by our records", "expected"], ["Variance", "variance", tollgate.VARIANCE], ["Disputed", "disputed"], ["Withheld", "withheld"], ["Credited", "credited"],
-      ["Accrued, not invoiced yet", "accrued"], ["At risk: events without cost", "risk"], ["Charged to partners", "charged"], ["Shares of partners", "shares"],
+      ["Accrued, not invoiced yet", "accrued"], ["At risk: events without cost", "risk"], ["Charged to partners", "charged"], ["Tax charged to partners", "taxed"], ["Shares of partners", "shares"],
       ["Owed by us for the month", "pay"], ["Owed to us for the month", "get"], ["Net for the month", "net", { negative: ["owed by us", null], positive: ["owed to us", null] }],
       ...Object.values(known).some(one => one.netpay !== null) ? [["With parties on both sides, netted: owed by us", "netpay"], ["With parties on both sides, netted: owed to us", "netget"]] : [],
     ];
@@ -104,7 +105,7 @@
   function differences(month, period) {
     const causes = inCurrency(rows(month.causes), "invoice_currency"), settlements = inCurrency(rows(month.settlements), "settlement_currency");
     const invoiced = (carrier, currency) => { const found = settlements.find(row => row.carrier_id === carrier && row.settlement_currency === currency); return found ? found.invoiced_amount : null; };
-    const list = causes.map(row => ({ ...row, part: permille(row.variance_amount, invoiced(row.carrier_id, row.invoice_currency) || "0") }));
+    const list = causes.map(row => ({ ...row, rest: minus(row.variance_amount, row.disputed_amount), part: permille(row.variance_amount, invoiced(row.carrier_id, row.invoice_currency) || "0") }));
     const bySize = [...tollgate.groups(list, row => `${row.carrier_id}\n${row.invoice_currency}`).values()].map(of => ({ of, part: of.reduce((n, row) => n + Math.max(row.part || 0, 0), 0) })).sort((one, other) => other.part - one.part).slice(0, 15);
     const names = bySize.map(({ of }) => `${carrierName(of[0].carrier_id)} ${of[0].invoice_currency}`);
     const kinds = [...new Set(bySize.flatMap(({ of }) => of.map(row => row.cause)))].sort((one, other) => tollgate.place(one) - tollgate.place(other));
@@ -112,12 +113,14 @@
       tollgate.chart.series("Variance of each carrier by cause, in percent of its invoices; the table beside it has the amounts", names,
         kinds.map((kind, tone) => ({ name: cause(kind), tone, stack: "all", data: bySize.map(({ of }) => { const found = of.find(row => row.cause === kind); return found && found.part !== null ? found.part / 10 : 0; }) })), "", { horizontal: true }));
     return el("div", { class: "pair" }, drawn, table({
-      id: "causes", title: "Who differs, and why", sort: "-variance_amount", none: "Every invoice is as expected.", rows: list, limit: 20,
+      id: "causes", title: "Who differs, and why", sort: "-part", none: "Every invoice is as expected.", rows: list, limit: 20,
       columns: [
         { key: "carrier_id", label: "Carrier", value: row => carrierName(row.carrier_id), link: row => carrierLink(row.carrier_id, period) },
         { key: "cause", label: "Cause", value: row => cause(row.cause) },
         { key: "line_count", label: "Lines", type: "count" },
         { key: "variance_amount", label: "Variance", type: "money", currency: "invoice_currency", tones: tollgate.VARIANCE, total: true },
+        { key: "disputed_amount", label: "Disputed", type: "money", currency: "invoice_currency", total: true, minor: true },
+        { key: "rest", label: "Not disputed", type: "money", currency: "invoice_currency", total: true, minor: true, tones: { positive: ["within tolerance", null], negative: ["to our advantage", "good"] } },
         { key: "part", label: "Of invoiced", type: "permille" },
       ],
     }));
@@ -134,13 +137,13 @@
       const next = expiring.find(row => daysFrom(row.day, now) >= DAYS_OF_A_WEEK);
       const todo = decisions(data, period), gate = data.site.gate_passed;
       return [
-        tollgate.head(month(period), gate === null ? null : gate ? "Passed the gate." : "Did not pass the gate.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField(),
+        tollgate.head(month(period), gate === null ? null : gate ? "All checks of the tables passed." : "Some checks of the tables failed and were overridden.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField(),
           el("label", {}, "Due until", el("input", { type: "date", name: "until", value: day, onchange: event => tollgate.go({ until: event.target.value }) }))),
-        dueTable("pay", `To pay until ${weekday(day)}`, owed, "Nothing is to be paid until that day.", 1, {
+        dueTable("pay", `To pay until ${weekday(day)}`, owed, "Nothing is to be paid until that day.", 1, data.open.is_paid_known, {
           said: `${data.open.is_paid_known ? "Of all months, less the payments that had landed when this was published" : "Of all months; no payment has landed yet, so what was paid is not known"}. A party that is carrier and partner is netted. As a list and as transfers for the bank:`,
           before: tollgate.copyable(`tollgate export payments --until ${day}`),
         }),
-        dueTable("receive", `To receive until ${weekday(day)}`, owed, "Nothing is to be received until that day.", -1),
+        dueTable("receive", `To receive until ${weekday(day)}`, owed, "Nothing is to be received until that day.", -1, data.open.is_paid_known),
         table({
           id: "decisions", title: "Needs a decision", none: "Nothing waits for a decision.", rows: todo, limit: 12,
           columns: [

@@ -8,7 +8,7 @@
     const byCarrier = tollgate.groups(list.filter(row => row.carrier_id), row => row.carrier_id), byCountry = tollgate.groups(list, row => row.country_code || "");
     const weight = of => of.reduce((n, row) => n + Number(row.revenue_amount) + Number(row.corrected_cost_amount), 0);
     const first = (map, most) => [...map.entries()].map(([key, of]) => [key, weight(of)]).sort((one, other) => other[1] - one[1]).slice(0, most).map(([key]) => key);
-    const carriers = first(byCarrier, CARRIERS), countries = first(byCountry, COUNTRIES), cells = [], texts = {};
+    const countries = first(byCountry, COUNTRIES), carriers = first(byCarrier, CARRIERS).filter(carrier => byCarrier.get(carrier).some(row => countries.includes(row.country_code || ""))), cells = [], texts = {};
     countries.forEach((land, y) => carriers.forEach((carrier, x) => {
       const of = list.filter(row => row.carrier_id === carrier && (row.country_code || "") === land);
       if (!of.length) return;

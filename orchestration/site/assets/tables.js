@@ -58,11 +58,14 @@
     return el(first ? "th" : "td", { scope: first ? "row" : null, class: classOf(column) },
       href && inner !== "" ? el("a", { href }, inner) : inner);
   }
+  /* Amounts of different currencies are not compared: each currency stands together. */
   function order(column, direction) {
-    const way = direction === "-" ? -1 : 1, exact = ["money", "quantity"].includes(column.type);
+    const way = direction === "-" ? -1 : 1, exact = ["money", "quantity"].includes(column.type), isMoney = column.type === "money";
     return (one, other) => {
       const a = valueOf(column, one), b = valueOf(column, other);
       if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1;
+      const apart = isMoney ? String(currencyOf(column, one)).localeCompare(String(currencyOf(column, other))) : 0;
+      if (apart) return apart;
       return way * (exact ? compare(String(a), String(b)) : typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
     };
   }
@@ -90,11 +93,11 @@
   }
 
   /* A section with a table. Of a column: key, label, type, currency (a key or a function), total, tones, link, show, value, names
-     (false: the currency stands elsewhere in the row), rounded, minor (no room for it on a phone). */
+     (false: the currency stands elsewhere in the row), rounded, minor (no room for it on a phone), optional (left out where all is zero). */
   tollgate.table = ({ id, title, said, columns, rows, sort, none, limit = AT_FIRST, before, level = "h2", search = true }) => {
     const heading = el(level, { id: `title-${id}` }, title);
     if (!rows.length) return el("section", { id }, el("div", { class: "title" }, el("div", {}, heading, said && el("p", { class: "soft small" }, said))), before, el("p", { class: "none" }, none || "Nothing."));
-    columns = columns.filter(Boolean);
+    columns = columns.filter(column => column && !(column.optional && rows.every(row => !sign(valueOf(column, row)))));
     const kept = (state()[`t-${id}`] || "").split("~"), view = { sort: kept[0] || sort || "", words: kept[1] || "", all: false };
     const status = el("span", { class: "soft small", role: "status" });
     const thead = el("thead"), tbody = el("tbody"), tfoot = el("tfoot"), more = el("p", { class: "more" });

@@ -59,15 +59,16 @@
 
   /* What either side committed to in a month, and how it stands; null without any. A publication of before there were such has no list. */
   const commitmentTable = (list, period, them) => {
-    const found = list ? tollgate.rows(list).filter(row => row.first_date.slice(0, 7) <= period && `${period}-01` < row.end_date) : [], short = row => tollgate.sign(row.shortfall_amount) > 0;
+    const found = list ? tollgate.rows(list).filter(row => row.first_date.slice(0, 7) <= period && `${period}-01` < row.end_date) : [];
+    const stands = row => !row.is_over ? ["still runs", null] : sign(row.shortfall_amount) > 0 ? ["fell short", "bad"] : ["reached", "good"];
     return found.length > 0 && tollgate.table({
       id: "committed", title: "What is committed to", said: found.some(row => row.is_swap) ? "A swap deal: both sides commit, and what either falls short of is netted." : null, rows: found,
       columns: [
         { key: "fee_name", label: "Commitment", value: row => row.fee_name || `plan ${row.plan_id}` }, { key: "committed_by", label: "By", value: row => row.committed_by === "us" ? "us" : them }, { key: "service", label: "Service", value: row => row.service || "all", minor: true },
         { key: "first_date", label: "From", type: "date" }, { key: "end_date", label: "Before", type: "date" },
-        { key: "committed_quantity", label: "Quantity", type: "quantity" }, { key: "used_quantity", label: "Quantity used", type: "quantity" }, { key: "quantity_unit", label: "Unit", type: "word", minor: true },
-        { key: "committed_amount", label: "Amount", type: "money", currency: "commitment_currency" }, { key: "used_amount", label: "Amount used", type: "money", currency: "commitment_currency" },
-        { key: "shortfall_amount", label: "Due for the rest", type: "money", currency: "commitment_currency" }, { key: "is_over", label: "Stands", value: row => row.is_over ? short(row) ? "fell short" : "reached" : "still runs", show: row => tollgate.tag(row.is_over ? short(row) ? "fell short" : "reached" : "still runs", row.is_over ? short(row) ? "bad" : "good" : null) },
+        { key: "committed_quantity", label: "Quantity", type: "quantity", optional: true }, { key: "used_quantity", label: "Quantity used", type: "quantity", optional: true }, { key: "quantity_unit", label: "Unit", type: "word", minor: true, optional: true },
+        { key: "committed_amount", label: "Amount", type: "money", currency: "commitment_currency", optional: true }, { key: "used_amount", label: "Amount used", type: "money", currency: "commitment_currency", optional: true },
+        { key: "shortfall_amount", label: "Due for the rest", type: "money", currency: "commitment_currency" }, { key: "is_over", label: "Stands", value: row => stands(row)[0], show: row => tag(...stands(row)) },
       ],
     });
   };
@@ -89,8 +90,8 @@
   });
   const settlementColumns = [
     { key: "invoiced_amount", label: "Invoiced" }, { key: "rated_amount", label: "Expected" }, { key: "variance_amount", label: "Variance", tones: VARIANCE },
-    { key: "disputed_amount", label: "Disputed" }, { key: "withheld_amount", label: "Withheld" }, { key: "credited_amount", label: "Credited" },
-    { key: "payable_amount", label: "Payable" }, { key: "receivable_amount", label: "Receivable" },
+    { key: "disputed_amount", label: "Disputed" }, { key: "withheld_amount", label: "Withheld" }, { key: "credited_amount", label: "Credited", optional: true },
+    { key: "payable_amount", label: "Payable" }, { key: "receivable_amount", label: "Receivable", optional: true },
   ].map(column => ({ ...column, type: "money", currency: "settlement_currency", total: true }));
   const statementColumns = [
     { key: "event_count", label: "Events", type: "count", total: true },
