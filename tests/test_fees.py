@@ -72,6 +72,14 @@ LINES = [
     ("tax", ",,,,,,,,,", "2.96", "VAT 19 %", ""),
 ]
 TOTAL = "19.27"
+# A fee that nobody agreed to, calls that nobody made, of which more is given back than billed; and a bill of before the
+# agreement.
+OTHERS = """\
+gulf-connect,GC-1,1,2026-11-02,2026-10-01,KWD,1,fee,,,,,,,,,,,50.000,Gift set,,46.000
+gulf-connect,GC-1,1,2026-11-02,2026-10-01,KWD,2,usage,voice,outbound,Kuwait,2026-10-01,2026-10-31,,,,,,-5.000,,,46.000
+gulf-connect,GC-1,1,2026-11-02,2026-10-01,KWD,3,usage,voice,outbound,Oman,2026-10-01,2026-10-31,,,,,,1.000,,,46.000
+sakura-tel,SK-1,1,2024-11-02,2024-10-01,JPY,1,fee,,,,,,,,,,,500,Old port,,500
+"""
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +104,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "usage/native/usage.csv": USAGE,
         "rate_decks/native/decks.csv": DECK,
         "carrier_invoices/native/nordlink.csv": "\n".join([INVOICE_HEADER, *invoice]) + "\n",
+        "carrier_invoices/native/others.csv": f"{INVOICE_HEADER}\n{OTHERS}",
         "carrier_invoices/ubl/ponte-wholesale_PW-77.xml": INVOICE.replace(
             "<a:LegalMonetaryTotal>", charge + "<a:LegalMonetaryTotal>", 1
         ).replace("305.02", "308.02"),
@@ -144,7 +153,7 @@ def test_fee_and_tax_lines_are_compared_with_what_is_agreed(home):
     found = published(
         home,
         """select line_description, invoiced_amount, rated_amount, line_status from settle.fct_carrier_invoice_lines
-        where line_type != 'usage'""",
+        where line_type != 'usage' and carrier_id in ('nordlink', 'ponte-wholesale')""",
     )
     assert {name: (*amounts, status) for name, *amounts, status in found} == {
         "number RENTAL": (*money("1.05", "1.05"), "agreed"),
@@ -165,7 +174,8 @@ def test_a_fee_is_a_cause_only_by_what_it_differs(home):
     found = published(
         home,
         """select carrier_id, cause, sum(component_variance_amount) from settle.fct_variance_components
-        where cause in ('FEE', 'TAX') or carrier_id = 'nordlink' group by all order by all""",
+        where carrier_id = 'nordlink' or carrier_id = 'ponte-wholesale' and cause in ('FEE', 'TAX')
+        group by all order by all""",
     )
     assert found == [
         ("nordlink", "COMMITMENT", Decimal("0.50")),
@@ -198,6 +208,14 @@ def test_a_shortfall_is_explained_by_what_was_committed_and_what_was_used(home):
     assert told.returncode == 0, told.stdout + told.stderr
     said = " ".join(told.stdout.split())
     assert "Committed is usage for 10 EUR from 2026-10-01 to 2026-10-31; it came to 1.4 EUR: 8.6 EUR are due" in said
+
+
+def test_what_comes_back_on_a_line_is_not_withheld_again_and_a_bill_of_before_the_agreement_is_withheld_whole(home):
+    assert published(
+        home,
+        """select carrier_id, invoiced_amount, disputed_amount, withheld_amount, payable_amount
+        from settle.fct_carrier_settlements where carrier_id in ('gulf-connect', 'sakura-tel') order by 1""",
+    ) == [("gulf-connect", *money("46", "50", "46", "0")), ("sakura-tel", *money("500", "0", "500", "0"))]
 
 
 def test_a_fee_that_no_invoice_is_about_is_accrued_and_booked(home):

@@ -6,20 +6,29 @@ with
 invoice_lines as (
 
     select
-        *,
+        collected.*,
         dense_rank() over (
-            partition by carrier_id, invoice_number order by invoice_version desc
+            partition by collected.carrier_id, collected.invoice_number
+            order by collected.invoice_version desc
         ) as version_age,
-        -- A version that is sent again is the newest file whole: a line that it no longer has is gone.
+        -- A version that is sent again is the newest file whole: a line that it no longer has is gone. A line
+        -- that leaves quarantine later than the others came with its file, and takes nothing from them.
         dense_rank() over (
-            partition by carrier_id, invoice_number, invoice_version order by loaded_at desc, file_id desc
+            partition by collected.carrier_id, collected.invoice_number, collected.invoice_version
+            order by coalesce(files.loaded_at, collected.loaded_at) desc, collected.file_id desc
         ) as file_age,
         row_number() over (
-            partition by carrier_id, invoice_number, invoice_version, line_number
-            order by loaded_at desc, file_id desc, record_number desc
+            partition by
+                collected.carrier_id, collected.invoice_number, collected.invoice_version,
+                collected.line_number
+            order by
+                coalesce(files.loaded_at, collected.loaded_at) desc, collected.file_id desc,
+                collected.record_number desc
         ) as copy_number
-    from {{ ref('int_invoice_lines_collected') }}
-    where refusal_reason is null
+    from {{ ref('int_invoice_lines_collected') }} as collected
+    left join {{ ref('stg_ingest__files') }} as files
+        on collected.file_id = files.file_id
+    where collected.refusal_reason is null
 
 ),
 

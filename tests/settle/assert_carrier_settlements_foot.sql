@@ -14,5 +14,7 @@ where
     or variance_amount != invoiced_amount - rated_amount
     or payable_amount - receivable_amount != invoiced_amount - credited_amount - withheld_amount
     or least(payable_amount, receivable_amount) != 0
-    or withheld_amount not between 0 and disputed_amount
+    or withheld_amount < 0
+    -- A bill that no agreement covers is held as a whole, and nothing of it is disputed.
+    or (has_agreement and withheld_amount > disputed_amount)
     or credited_amount < 0

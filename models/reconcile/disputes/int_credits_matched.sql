@@ -1,7 +1,8 @@
 -- One row per credit note and cause, and dispute that it answers; what answers none is a row of its own. A
 -- note that names a cause answers the disputes of its invoice and cause, month by month; one that names none
 -- answers all open disputes of its invoice where it comes to their sum, or the only one that comes to its
--- amount. A note that exceeds its dispute is refused, whole, and so are those after it.
+-- amount. A note that exceeds its dispute is refused, whole, and so are those after it; and so is one in the
+-- currency of a version that no longer counts.
 with
 
 notes as (
@@ -254,8 +255,13 @@ parts as (
         cast(null as string) as dispute_id,
         cast(null as string) as matched_by,
         notes.credit_amount - coalesce(notes_matched.matched_amount, 0) as part_amount,
-        case when notes_judged.is_too_much then 'credit_exceeds_dispute' end as refusal_reason
+        case
+            when invoices.invoice_id is null then 'invoice_restated_in_another_currency'
+            when notes_judged.is_too_much then 'credit_exceeds_dispute'
+        end as refusal_reason
     from notes
+    left join {{ ref('int_invoices_footed') }} as invoices
+        on notes.invoice_id = invoices.invoice_id and notes.credit_currency = invoices.invoice_currency
     left join notes_matched
         on notes.credit_id = notes_matched.credit_id
     left join notes_judged

@@ -106,14 +106,21 @@ credit_lines_judged as (
 
 files_ranked as (
 
-    -- A credit note that is sent twice is money only once: of its readable files the newest counts whole.
+    -- A credit note that is sent twice is money only once: of its readable files the newest counts whole,
+    -- with the lines that left quarantine later.
     select
-        *,
+        credit_lines_judged.*,
         dense_rank() over (
-            partition by carrier_id, credit_note_number, reading_refusal_reason is null
-            order by loaded_at desc, file_id desc
+            partition by
+                credit_lines_judged.carrier_id, credit_lines_judged.credit_note_number,
+                credit_lines_judged.reading_refusal_reason is null
+            order by
+                coalesce(files.loaded_at, credit_lines_judged.loaded_at) desc,
+                credit_lines_judged.file_id desc
         ) as file_age
     from credit_lines_judged
+    left join {{ ref('stg_ingest__files') }} as files
+        on credit_lines_judged.file_id = files.file_id
 
 )
 
