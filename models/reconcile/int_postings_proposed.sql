@@ -42,7 +42,7 @@ booked as (
 
 what_was_learned as (
 
-    select max(loaded_at) as known_at
+    select {{ known_at('loaded_at') }} as known_at
     from {{ ref('stg_ingest__files') }}
 
 ),

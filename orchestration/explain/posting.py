@@ -179,7 +179,7 @@ def _tell_entry(told: Explanation, debit: Row, credit: Row) -> None:
             if debit["posting_period_date"] > debit["origin_period_date"]
             else "."
         ),
-        f"It was known when the newest file had been loaded, {instant(debit['known_at'])} UTC; "
+        f"It was known on {instant(debit['known_at'])} UTC; "
         + (f"it is booked under seal {debit['seal_number']}." if debit["is_booked"] else "it is proposed, not booked."),
     ]
     told.add("entry", sentences, debit=debit, credit=credit)
