@@ -431,7 +431,7 @@ class _Line:
             clause = next(
                 (
                     row["cause"]
-                    for row in self.rows(TOLERANCES, agreement_id=line["agreement_id"], cause=component.cause)
+                    for row in self.rows(TOLERANCES, agreement_id=net["agreement_id"], cause=component.cause)
                 ),
                 None,
             )
@@ -447,7 +447,7 @@ class _Line:
         tolerance = "tolerances.csv has no row for it, so every cent is raised"
         if clause:
             tolerance = (
-                f"tolerances.csv ({self.line['agreement_id']}, {clause}) lets pass what is not above "
+                f"tolerances.csv ({net['agreement_id']}, {clause}) lets pass what is not above "
                 f"{self._money(net['tolerance_amount'])} or not above {plain(net['tolerance_ratio'])} of the invoice's "
                 f"{self._money(net['invoice_amount'])}"
             )
