@@ -392,7 +392,8 @@ class Proofs:
         if line["line_type"] != "usage":
             return ["The agreement has it, and no line of the invoice names it."]
         return [
-            f"The invoice is about these days and has no line for {line['destination_name']}; our records have "
+            "The invoice is about these days and has no line for "
+            f"{line['destination_name'] or 'numbers that no code begins'}; our records have "
             f"{counted(int(line['rated_event_count'] or 0), 'event')} from {line['service_first_date']} to "
             f"{line['service_last_date']}."
         ]

@@ -298,6 +298,11 @@ class _Line:
         return self._money(total, self.line["agreement_currency"])
 
     def _code_in_words(self, code: Row) -> str:
+        if code["deck_row_id"] is None:
+            return (
+                f"numbers that no code begins: {counted(code['event_count'], 'event')} that cost the fee of an attempt "
+                f"each: {self._cost([code])}"
+            )
         price = bridge.price_in_words(
             code["rate_amount"], code["rate_per_quantity"], code["rate_currency"], code["rate_unit"]
         )
