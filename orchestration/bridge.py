@@ -139,6 +139,7 @@ UNRATED = """
     from evidence.lines
     join tollgate.attribute.int_usage_aggregated as usage
         on usage.carrier_id = lines.carrier_id and usage.rating_status = 'unrated'
+            and coalesce(usage.service = lines.service, true) and coalesce(usage.direction = lines.direction, true)
             and date_trunc('month', usage.carrier_local_date) = lines.period_start_date
     group by lines.invoice_line_id
 """
@@ -374,14 +375,16 @@ class Proofs:
         ]
 
     def _missing_ours(self, line: Row) -> list[str]:
+        theirs = line["invoiced_event_count"]
+        counted_by_them = "does not say how many it counted" if theirs is None else f"counted {theirs:,}"
         sentences = [
             f"No rated event of ours is for {line['destination_name'] or 'it'} from {line['service_first_date']} to "
-            f"{line['service_last_date']}; the carrier counted {line['invoiced_event_count'] or 0:,}."
+            f"{line['service_last_date']}; the carrier {counted_by_them}."
         ]
         unrated = sum(row["event_count"] for row in self.unrated[line["invoice_line_id"]])
         if unrated:
             sentences.append(
-                f"{counted(int(unrated), 'event')} of this carrier could not be rated in that month; some may be these."
+                f"{counted(int(unrated), 'event')} of this kind could not be rated in that month; some may be these."
             )
         return sentences
 
@@ -389,7 +392,8 @@ class Proofs:
         if line["line_type"] != "usage":
             return ["The agreement has it, and no line of the invoice names it."]
         return [
-            f"The invoice is about these days and has no line for {line['destination_name']}; our records have "
+            "The invoice is about these days and has no line for "
+            f"{line['destination_name'] or 'numbers that no code begins'}; our records have "
             f"{counted(int(line['rated_event_count'] or 0), 'event')} from {line['service_first_date']} to "
             f"{line['service_last_date']}."
         ]

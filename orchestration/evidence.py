@@ -33,14 +33,17 @@ OWN_EVENTS = """
                 and case
                     when lines.is_invoiced then costs.invoice_line_id = lines.invoice_line_id
                     else costs.omitted_by_invoice_id = lines.invoice_id
-                        and costs.agreement_id = lines.agreement_id and costs.destination_id = lines.destination_id
+                        and costs.agreement_id = lines.agreement_id
+                        and costs.destination_id is not distinct from lines.destination_id
                 end
     )
     select days.invoice_line_id, events.event_id, events.deck_row_id, events.quantity, events.billed_quantity,
         events.rate_amount, events.rate_per_quantity, events.undivided_cost_amount, events.rated_cost_amount
     from days
     join tollgate.rate.int_events_rated as events
-        using (agreement_id, service, direction, destination_id, carrier_local_date)
+        on events.agreement_id = days.agreement_id and events.service = days.service
+            and events.direction = days.direction and events.carrier_local_date = days.carrier_local_date
+            and events.destination_id is not distinct from days.destination_id
     left join tollgate.reconcile.int_events_coded as coded on coded.event_id = events.event_id
     where events.rating_status = 'rated' and coded.dial_code is not distinct from days.dial_code
 """

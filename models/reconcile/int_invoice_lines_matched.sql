@@ -223,7 +223,9 @@ lines_and_omissions as (
 
     select
         invoices.invoice_id || ':' || omitted_costs.agreement_id || ':' || omitted_costs.service
-        || ':' || omitted_costs.direction || ':' || omitted_costs.destination_id as invoice_line_id,
+        || ':' || omitted_costs.direction
+        -- Attempts at a number that no code begins cost a fee, and are of no destination.
+        || ':' || coalesce(omitted_costs.destination_id, '') as invoice_line_id,
         invoices.invoice_id,
         invoices.billing_period_id,
         omitted_costs.carrier_id,

@@ -8,7 +8,7 @@ lines as (
     select
         *,
         carrier_id || ':' || service || ':' || direction as deck_id,
-        coalesce(destination_id, md5(lower(destination_name))) as place_destination_id
+        coalesce(destination_id, md5(lower(destination_name)), '') as place_destination_id
     from {{ ref('int_invoice_lines_matched') }}
     where
         line_type = 'usage'

@@ -298,6 +298,11 @@ class _Line:
         return self._money(total, self.line["agreement_currency"])
 
     def _code_in_words(self, code: Row) -> str:
+        if code["deck_row_id"] is None:
+            return (
+                f"numbers that no code begins: {counted(code['event_count'], 'event')} that cost the fee of an attempt "
+                f"each: {self._cost([code])}"
+            )
         price = bridge.price_in_words(
             code["rate_amount"], code["rate_per_quantity"], code["rate_currency"], code["rate_unit"]
         )
@@ -431,7 +436,7 @@ class _Line:
             clause = next(
                 (
                     row["cause"]
-                    for row in self.rows(TOLERANCES, agreement_id=line["agreement_id"], cause=component.cause)
+                    for row in self.rows(TOLERANCES, agreement_id=net["agreement_id"], cause=component.cause)
                 ),
                 None,
             )
@@ -447,7 +452,7 @@ class _Line:
         tolerance = "tolerances.csv has no row for it, so every cent is raised"
         if clause:
             tolerance = (
-                f"tolerances.csv ({self.line['agreement_id']}, {clause}) lets pass what is not above "
+                f"tolerances.csv ({net['agreement_id']}, {clause}) lets pass what is not above "
                 f"{self._money(net['tolerance_amount'])} or not above {plain(net['tolerance_ratio'])} of the invoice's "
                 f"{self._money(net['invoice_amount'])}"
             )

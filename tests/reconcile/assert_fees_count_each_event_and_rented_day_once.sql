@@ -31,12 +31,12 @@ usage_summed as (
     union all
     select
         agreement_id,
-        quantity_unit as due_unit,
+        billed_unit as due_unit,
         {{ month_of('carrier_local_date') }} as period_start_date,
         sum(billed_quantity) as there_were
     from {{ ref('int_usage_aggregated') }}
     where rating_status = 'rated'
-    group by agreement_id, quantity_unit, {{ month_of('carrier_local_date') }}
+    group by agreement_id, billed_unit, {{ month_of('carrier_local_date') }}
 
 ),
 

@@ -79,11 +79,39 @@ invoice_lines_read as (
         ) as number_position
     from invoice_lines_written
 
+),
+
+invoice_lines_judged as (
+
+    select
+        *,
+        {{ invoice_line_refusal_reason(
+            'invoice_currency in (select known_currencies.currency_code from known_currencies)'
+        ) }} as reading_refusal_reason
+    from invoice_lines_read
+
+),
+
+currencies_compared as (
+
+    select
+        *,
+        min(case when reading_refusal_reason is null then invoice_currency end) over (
+            partition by file_id, carrier_id, invoice_number, invoice_version
+        ) as first_currency,
+        max(case when reading_refusal_reason is null then invoice_currency end) over (
+            partition by file_id, carrier_id, invoice_number, invoice_version
+        ) as last_currency
+    from invoice_lines_judged
+
 )
 
 select
     *,
-    {{ invoice_line_refusal_reason(
-        'invoice_currency in (select known_currencies.currency_code from known_currencies)'
-    ) }} as refusal_reason
-from invoice_lines_read
+    case
+        when reading_refusal_reason is not null then reading_refusal_reason
+        -- Its total, its tax and what is disputed of it are of one currency, and nobody says which: none of
+        -- its lines is used.
+        when first_currency != last_currency then 'invoice_in_several_currencies'
+    end as refusal_reason
+from currencies_compared
