@@ -23,11 +23,11 @@
 {%- endmacro %}
 
 {# A line's amount from the sums of its usage, as int_invoice_lines_matched has it: where nothing is rounded before the line and one
-   quantity is priced, the exact sum is divided once. In the currency of the invoice. #}
+   quantity is priced, the exact sum is divided once. In the currency of the invoice, rounded as agreed before it is converted. #}
 {% macro line_amount(line, undivided, rounded, least_per, most_per, is_rounded) -%}
     {%- set agreed = 'case when ' ~ is_rounded ~ ' or ' ~ least_per ~ ' != ' ~ most_per ~ ' then '
-        ~ round_money(rounded, line ~ '.line_rounding_decimals', line ~ '.rounding_mode') ~ ' else '
-        ~ divide_and_round(undivided, least_per, line ~ '.line_rounding_decimals', line ~ '.rounding_mode') ~ ' end' -%}
+        ~ round_money(rounded, line ~ '.agreement_rounding_decimals', line ~ '.rounding_mode') ~ ' else '
+        ~ divide_and_round(undivided, least_per, line ~ '.agreement_rounding_decimals', line ~ '.rounding_mode') ~ ' end' -%}
     case
         when {{ line }}.invoice_currency = {{ line }}.agreement_currency then {{ agreed }}
         else {{ convert_money(

@@ -26,6 +26,8 @@ CALLS = {
     "round": "round_money('amount', 'decimals', 'mode')",
     "scale": "scale_money('amount', 'factor', 'divisor', 'decimals', 'mode')",
     "scale_quantity": "scale_money('amount', 'factor', 'divisor', 'decimals', 'mode', 3)",
+    "scale_undivided": "scale_money('amount', 'factor', 'divisor', 'decimals', 'mode', undivided=true)",
+    "part": "part_of_money('amount', 'part', 'whole')",
     "convert": "convert_money('amount', 'from_rate', 'to_rate', 'decimals')",
     "multiply": "multiply_exactly('quantity', 'rate')",
     "bill": "billed_quantity('quantity', 'minimum', 'increment', 'method')",
@@ -54,6 +56,8 @@ TYPES = {
     "mode": "varchar",
     "factor": "decimal(18, 8)",
     "divisor": "decimal(18, 8)",
+    "part": "decimal(38, 12)",
+    "whole": "decimal(38, 12)",
     "from_rate": "decimal(18, 8)",
     "to_rate": "decimal(18, 8)",
     "quantity": "decimal(18, 3)",
@@ -177,7 +181,7 @@ modes = st.sampled_from(MODES)
 
 
 @many
-@given(rows(amount=signed(numbers(14, 12)), denominator=st.integers(1, 10**6), decimals=decimals, mode=modes))
+@given(rows(amount=signed(numbers(25, 12)), denominator=st.integers(1, 10**9), decimals=decimals, mode=modes))
 def test_a_quotient_is_rounded_once_from_its_exact_value(macros, drawn):
     agree(
         drawn,
@@ -276,6 +280,37 @@ def test_an_amount_in_proportion_to_quantities_is_rounded_once(macros, drawn):
         lambda row: rounded(
             Fraction(row["amount"]) * Fraction(row["factor"]) / Fraction(row["divisor"]), row["decimals"], row["mode"]
         ),
+    )
+
+
+@many
+@given(
+    rows(
+        amount=signed(numbers(17, 12)),
+        factor=st.decimals(1, 2, places=6),
+        divisor=st.sampled_from([1, 60, 10**9]),
+        decimals=decimals,
+        mode=modes,
+    )
+)
+def test_a_cost_that_is_not_divided_yet_is_taxed_and_rounded_once(macros, drawn):
+    agree(
+        drawn,
+        macros.values("scale_undivided", drawn),
+        lambda row: rounded(
+            Fraction(row["amount"]) * Fraction(row["factor"]) / Fraction(row["divisor"]), row["decimals"], row["mode"]
+        ),
+    )
+
+
+@many
+@given(rows(amount=signed(numbers(12, 6)), part=numbers(12, 6), whole=numbers(12, 6, least=1)))
+def test_a_part_of_money_is_rounded_once_and_never_too_large(macros, drawn):
+    drawn = [row | {"part": min(row["part"], row["whole"])} for row in drawn]
+    agree(
+        drawn,
+        macros.values("part", drawn),
+        lambda row: rounded(Fraction(row["amount"]) * Fraction(row["part"]) / Fraction(row["whole"]), 6, "half_up"),
     )
 
 

@@ -208,7 +208,7 @@ events_rated as (
             when rating_status = 'rated'
                 then {{ scale_money(
                     'undivided_cost_amount', '1 + tax_ratio', 'per_quantity',
-                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode'
+                    'coalesce(event_rounding_decimals, 12)', 'rounding_mode', undivided=true
                 ) }}
         end as rated_cost_including_tax_amount,
         case when rating_status = 'rated' then agreement_currency end as rated_cost_currency,

@@ -1,6 +1,7 @@
 -- One row per invoice line with what our records say it should have been, one per destination, fee or tax
 -- that the carrier left out of an invoice that is about it, and one for the rounding of a total. Both
--- sides are in the invoice's currency and rounded as the invoice rounds its lines.
+-- sides are in the invoice's currency and rounded as the invoice rounds its lines; where that is another
+-- currency than the agreement's, ours is rounded as agreed before it is converted.
 with
 
 lines as (
@@ -176,6 +177,7 @@ lines_and_omissions as (
         line_costs.quantity_unit as rated_quantity_unit,
         lines.invoice_version,
         lines.line_number,
+        lines.agreement_rounding_decimals,
         lines.line_rounding_decimals,
         lines.payment_days,
         lines.invoiced_event_count,
@@ -249,7 +251,11 @@ lines_and_omissions as (
         omitted_costs.quantity_unit as rated_quantity_unit,
         invoices.invoice_version,
         cast(null as integer) as line_number,
-        agreements.line_rounding_decimals,
+        agreements.line_rounding_decimals as agreement_rounding_decimals,
+        case
+            when agreements.currency = invoices.invoice_currency then agreements.line_rounding_decimals
+            else invoices.currency_decimals
+        end as line_rounding_decimals,
         agreements.payment_days,
         cast(0 as bigint) as invoiced_event_count,
         omitted_costs.rated_event_count,
@@ -307,7 +313,11 @@ lines_and_omissions as (
         cast(null as string) as rated_quantity_unit,
         invoices.invoice_version,
         cast(null as integer) as line_number,
-        agreements.line_rounding_decimals,
+        agreements.line_rounding_decimals as agreement_rounding_decimals,
+        case
+            when agreements.currency = invoices.invoice_currency then agreements.line_rounding_decimals
+            else invoices.currency_decimals
+        end as line_rounding_decimals,
         agreements.payment_days,
         cast(null as bigint) as invoiced_event_count,
         cast(null as bigint) as rated_event_count,
@@ -365,6 +375,7 @@ lines_and_omissions as (
         cast(null as string) as rated_quantity_unit,
         invoice_version,
         cast(null as integer) as line_number,
+        agreement_rounding_decimals,
         line_rounding_decimals,
         payment_days,
         cast(null as bigint) as invoiced_event_count,
@@ -435,9 +446,10 @@ agreement_amounts_rounded as (
             when line_type = 'fee' then coalesce(expected_fee_amount, 0)
             when rated_event_count is null then cast(0 as {{ exact_amount() }})
             when is_rounded_per_event or not has_one_rate_quantity
-                then {{ round_money('rated_cost_amount', 'line_rounding_decimals', 'rounding_mode') }}
+                then {{ round_money('rated_cost_amount', 'agreement_rounding_decimals', 'rounding_mode') }}
             else {{ divide_and_round(
-                'undivided_cost_amount', 'rated_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
+                'undivided_cost_amount', 'rated_rate_per_quantity',
+                'agreement_rounding_decimals', 'rounding_mode'
             ) }}
         end as agreement_rated_amount
     from fx_rates_joined

@@ -46,7 +46,14 @@ lines_with_agreements as (
         agreements.agreement_id,
         agreements.currency as agreement_currency,
         agreements.rounding_mode,
-        coalesce(agreements.line_rounding_decimals, currencies.minor_unit_decimals) as line_rounding_decimals,
+        currencies.minor_unit_decimals as currency_decimals,
+        coalesce(agreements.line_rounding_decimals, currencies.minor_unit_decimals)
+            as agreement_rounding_decimals,
+        -- What is agreed of yen says nothing of cents: another currency has its own minor unit.
+        case
+            when agreements.currency = invoice_lines.invoice_currency then agreements.line_rounding_decimals
+            else currencies.minor_unit_decimals
+        end as line_rounding_decimals,
         agreements.total_rounding_decimals,
         coalesce(agreements.tax_ratio, 0) as tax_ratio,
         coalesce(agreements.payment_days, 30) as payment_days,
@@ -91,6 +98,8 @@ invoice_lines_versioned as (
         quantity_unit,
         invoice_version,
         line_number,
+        currency_decimals,
+        agreement_rounding_decimals,
         line_rounding_decimals,
         total_rounding_decimals,
         payment_days,

@@ -90,6 +90,7 @@ lines_dated as (
         lines.agreement_currency,
         lines.rounding_mode,
         agreements.time_zone,
+        lines.agreement_rounding_decimals,
         lines.line_rounding_decimals,
         lines.agreement_units_per_base,
         lines.invoice_units_per_base,
@@ -97,7 +98,8 @@ lines_dated as (
         lines.invoiced_event_count,
         coalesce(lines.rated_event_count, 0) as rated_event_count,
         lines.invoiced_quantity,
-        coalesce(lines.rated_quantity, 0) as rated_quantity,
+        -- Segments and messages of one line are no sum: nothing is known of its quantity.
+        case when lines.rated_event_count is null then 0 else lines.rated_quantity end as rated_quantity,
         -- A rate in another currency is none that could be rated at.
         case when lines.invoice_currency = lines.agreement_currency then lines.invoiced_rate_amount end
             as invoiced_rate_amount,

@@ -179,9 +179,12 @@ lines_stepped as (
         line_steps.step_number,
         line_steps.cause,
         line_steps.rated_amount,
+        line_steps.rated_event_count,
+        line_steps.rated_quantity,
         line_steps.is_invoiced,
         coalesce(counts.event_count, 0) as event_count,
-        coalesce(counts.billed_quantity, 0) as billed_quantity,
+        case when line_steps.rated_quantity is not null then coalesce(counts.billed_quantity, 0) end
+            as billed_quantity,
         counts.least_rate_amount,
         counts.most_rate_amount,
         sums.least_per_quantity,
@@ -206,15 +209,21 @@ lines_stepped as (
 
 ),
 
--- A line whose usage does not lead to our own amount (an agreement that changed inside it, other lines that
--- share its days) is not explained by rating it otherwise.
+-- A line whose usage does not lead to our own amount, from as many events and as much of them (an agreement
+-- that changed inside it, other lines that share its days), is not explained by rating it otherwise. Usage
+-- that costs nothing leads to the amount of a line that has none.
 lines_led_back as (
 
     select invoice_line_id
     from lines_stepped
     group by invoice_line_id
     having
-        bool_or(step_number = 0 and amount = rated_amount)
+        bool_or(
+            step_number = 0
+            and amount = rated_amount
+            and event_count = rated_event_count
+            and coalesce(billed_quantity = rated_quantity, true)
+        )
         -- One that the carrier left out is explained where its usage is counted elsewhere, and only there.
         and bool_or(step_number = 8 and (is_invoiced or event_count = 0))
 

@@ -22,6 +22,9 @@ lines_joined as (
         coalesce(last_steps.least_rate_amount, invoice_lines.rated_rate_amount) as least_rate_amount,
         coalesce(last_steps.most_rate_amount, invoice_lines.rated_rate_amount) as most_rate_amount,
         coalesce(last_steps.least_per_quantity, invoice_lines.rated_rate_per_quantity) as per_quantity,
+        coalesce(
+            last_steps.least_per_quantity = last_steps.most_per_quantity, invoice_lines.has_one_rate_quantity
+        ) as has_one_per_quantity,
         coalesce(line_fees.is_commitment, false) as is_commitment
     from {{ ref('int_invoice_lines_matched') }} as invoice_lines
     left join rerated as last_steps
@@ -51,6 +54,38 @@ lines as (
 
 ),
 
+lines_compared as (
+
+    select
+        *,
+        invoice_currency = agreement_currency as is_in_one_currency,
+        coalesce(least_rate_amount = most_rate_amount and has_one_per_quantity, false) as has_one_rate,
+        case
+            when invoiced_quantity = rerated_quantity then rerated_event_count
+            else coalesce(invoiced_event_count, rerated_event_count)
+        end as their_event_count
+    from lines
+
+),
+
+-- Is our amount one rate times the quantity, with a connect fee for each event, and nothing rounded before
+-- the line? Fees of attempts, allowances, maxima and bands make it another one.
+lines_reckoned as (
+
+    select
+        *,
+        case
+            when is_walked and is_in_one_currency and has_one_rate and not is_rounded_per_event
+                then rerated_amount = {{ amount_at_one_rate(
+                    'rerated_quantity', 'least_rate_amount', 'per_quantity', 'rerated_event_count',
+                    'connect_fee_amount', 'line_rounding_decimals', 'rounding_mode'
+                ) }}
+            else false
+        end as is_quantity_times_rate
+    from lines_compared
+
+),
+
 volume_step_taken as (
 
     select
@@ -58,25 +93,27 @@ volume_step_taken as (
         case
             when not is_walked or invoiced_amount = rerated_amount then rerated_amount
             -- A total may state no quantity, or be one of seconds and segments.
-            when coalesce(invoiced_quantity = rerated_quantity or rerated_quantity = 0, true)
-                then rerated_amount
-            when invoice_currency != agreement_currency then {{ scale_money(
-                'rerated_amount', 'invoiced_quantity', 'rerated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
+            when coalesce(invoiced_quantity = rerated_quantity, true) then rerated_amount
+            when is_quantity_times_rate then {{ amount_at_one_rate(
+                'invoiced_quantity', 'least_rate_amount', 'per_quantity', 'their_event_count',
+                'connect_fee_amount', 'line_rounding_decimals', 'rounding_mode'
             ) }}
-            -- One rate and nothing rounded before the line: their quantity at our rate is exact.
-            when least_rate_amount = most_rate_amount and connect_fee_amount = 0 and not is_rounded_per_event
-                then {{ divide_and_round(
-                    multiply_exactly('invoiced_quantity', 'least_rate_amount'),
-                    'per_quantity', 'line_rounding_decimals', 'rounding_mode'
-                ) }}
+            when rerated_quantity = 0 then rerated_amount
             else {{ scale_money(
-                'rerated_cost_amount', 'invoiced_quantity', 'rerated_quantity', 'line_rounding_decimals', 'rounding_mode', 3
+                'case when is_in_one_currency then rerated_cost_amount else rerated_amount end',
+                'invoiced_quantity', 'rerated_quantity', 'line_rounding_decimals', 'rounding_mode',
+                factor_decimals=3, amount_decimals=8
             ) }}
         end as amount_at_their_quantity
-    from lines
+    from lines_reckoned
 
 ),
 
+-- Their quantity at their rate and at ours. What else is in the amount (fees, an allowance) stays as it is.
+{% set ours_at_their_quantity = divide_and_round(
+    multiply_exactly('invoiced_quantity', 'least_rate_amount'),
+    'per_quantity', 'agreement_rounding_decimals', 'rounding_mode'
+) %}
 rate_step_taken as (
 
     select
@@ -90,13 +127,27 @@ rate_step_taken as (
             when
                 invoiced_rate_amount between least_rate_amount and most_rate_amount
                 and per_quantity = invoiced_rate_per_quantity
-                and invoice_currency = agreement_currency
+                and is_in_one_currency
                 then amount_at_their_quantity
-            else {{ divide_and_round(
-                multiply_exactly('invoiced_quantity', 'invoiced_rate_amount')
-                ~ ' + ' ~ multiply_exactly('coalesce(invoiced_event_count, 0) * invoiced_rate_per_quantity', 'connect_fee_amount'),
-                'invoiced_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
+            -- Of several rates none is the one that theirs stands against.
+            when not has_one_rate then amount_at_their_quantity
+            when is_quantity_times_rate then {{ amount_at_one_rate(
+                'invoiced_quantity', 'invoiced_rate_amount', 'invoiced_rate_per_quantity', 'their_event_count',
+                'connect_fee_amount', 'line_rounding_decimals', 'rounding_mode'
             ) }}
+            else
+                amount_at_their_quantity
+                + {{ divide_and_round(
+                    multiply_exactly('invoiced_quantity', 'invoiced_rate_amount'),
+                    'invoiced_rate_per_quantity', 'line_rounding_decimals', 'rounding_mode'
+                ) }}
+                - case
+                    when is_in_one_currency then {{ ours_at_their_quantity }}
+                    else {{ convert_money(
+                        ours_at_their_quantity, 'agreement_units_per_base', 'invoice_units_per_base',
+                        'line_rounding_decimals'
+                    ) }}
+                end
         end as amount_at_their_rate
     from volume_step_taken
 

@@ -271,7 +271,7 @@ class _Line:
                 f"  and {counted(len(others), 'row')} of the deck more: {events_of_others}, {quantity_of_others}, "
                 f"{self._cost(others)}"
             )
-        currency, decimals = line["agreement_currency"], line["line_rounding_decimals"]
+        currency, decimals = line["agreement_currency"], line["agreement_rounding_decimals"]
         how = f"rounded {MODES[line['rounding_mode']]} to {counted(decimals, 'decimal')}"
         sentences.append(
             f"Together {self._cost(codes)}, {how}: {self._money(line['agreement_rated_amount'], currency)}."

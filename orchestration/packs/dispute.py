@@ -69,7 +69,8 @@ PACK_DISPUTES = """
 PACK_LINES = """
     create table pack.lines as
     select lines.* exclude (carrier_id, destination_id, invoice_version), matched.agreement_id,
-        matched.agreement_currency, matched.rounding_mode, matched.line_rounding_decimals,
+        matched.agreement_currency, matched.rounding_mode, matched.agreement_rounding_decimals,
+        matched.line_rounding_decimals,
         case when matched.agreement_currency != matched.invoice_currency then matched.agreement_units_per_base end
             as agreement_units_per_base,
         case when matched.agreement_currency != matched.invoice_currency then matched.invoice_units_per_base end

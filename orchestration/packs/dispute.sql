@@ -37,8 +37,8 @@ amounts as (
         case
             when sums.invoice_line_id is null then 0
             when is_rounded_per_event or least_per_quantity != most_per_quantity
-                then scaled(rounded_amount, 1, 1, line_rounding_decimals, rounding_mode)
-            else scaled(undivided_amount, 1, least_per_quantity, line_rounding_decimals, rounding_mode)
+                then scaled(rounded_amount, 1, 1, agreement_rounding_decimals, rounding_mode)
+            else scaled(undivided_amount, 1, least_per_quantity, agreement_rounding_decimals, rounding_mode)
         end as agreement_amount,
         lines.invoice_currency = lines.agreement_currency as is_in_one_currency,
         lines.agreement_units_per_base, lines.invoice_units_per_base, lines.line_rounding_decimals

@@ -11,11 +11,15 @@ create or replace temp macro rounded_quotient(dividend, divisor, mode) as
         when 'up' then case when dividend % divisor > 0 then 1 else 0 end
         when 'down' then 0
     end;
+-- A product of decimals ends at 10^14, and a cost that is not divided yet by the quantity of its rate may be more.
+create or replace temp macro units(amount) as
+    cast(floor(abs(cast(amount as decimal(38, 12)))) as hugeint) * 1000000000000
+    + cast(abs(cast(amount as decimal(38, 12))) % 1 * 1000000000000 as hugeint);
 -- amount x factor / divisor, rounded once to so many decimals.
 create or replace temp macro scaled(amount, factor, divisor, decimals, mode) as
     cast(
         case when amount < 0 then -1 else 1 end * ten_to(12 - decimals) * rounded_quotient(
-            cast(abs(cast(amount as decimal(38, 12))) * 1000000000000 as hugeint) * cast(factor as hugeint),
+            units(amount) * cast(factor as hugeint),
             cast(divisor as hugeint) * ten_to(12 - decimals),
             mode
         ) as decimal(38, 0)

@@ -29,5 +29,7 @@ left join {{ ref('int_invoice_lines_matched') }} as invoice_lines
 where
     steps_summed.first_amount is distinct from invoice_lines.rated_amount
     or steps_summed.first_event_count is distinct from coalesce(invoice_lines.rated_event_count, 0)
-    or steps_summed.first_quantity is distinct from coalesce(invoice_lines.rated_quantity, 0)
+    -- Of a line with segments and messages neither side knows a quantity.
+    or steps_summed.first_quantity is distinct from
+    case when invoice_lines.rated_event_count is null then 0 else invoice_lines.rated_quantity end
     or steps_summed.first_amount + steps_summed.steps_amount is distinct from steps_summed.last_amount

@@ -53,17 +53,17 @@ variances_disputed as (
         case
             when claimed_amount = dispute_amount then component_variance_amount
             else
-                {{ scale_money('claimed_amount', 'until_amount', 'dispute_amount', 6) }}
-                - {{ scale_money(
-                    'claimed_amount', '(until_amount - component_variance_amount)', 'dispute_amount', 6
+                {{ part_of_money('claimed_amount', 'until_amount', 'dispute_amount') }}
+                - {{ part_of_money(
+                    'claimed_amount', '(until_amount - component_variance_amount)', 'dispute_amount'
                 ) }}
         end as claimed_variance_amount,
         case
             when open_amount = dispute_amount then component_variance_amount
             else
-                {{ scale_money('open_amount', 'until_amount', 'dispute_amount', 6) }}
-                - {{ scale_money(
-                    'open_amount', '(until_amount - component_variance_amount)', 'dispute_amount', 6
+                {{ part_of_money('open_amount', 'until_amount', 'dispute_amount') }}
+                - {{ part_of_money(
+                    'open_amount', '(until_amount - component_variance_amount)', 'dispute_amount'
                 ) }}
         end as open_variance_amount
     from components_summed
