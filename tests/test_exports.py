@@ -1,10 +1,11 @@
 """What finance systems read: the journal holds each posting once, the bank's file what is due and nothing else."""
 
+import contextlib
 import csv
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +42,65 @@ def connection(demo, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         sources.execute("detach tollgate")
         sources.execute(f"attach '{home}/warehouse/tollgate.duckdb' as tollgate")
         yield sources
+
+
+@pytest.fixture
+def owe(connection) -> Callable[..., None]:
+    """A function that puts these items in place of all that is open."""
+    (file,) = connection.execute("select path from duckdb_databases() where database_name = 'published'").fetchone()
+    connection.execute("detach published")
+    Path(file).chmod(0o644)
+    connection.execute(f"attach '{file}' as published")
+
+    def put(*items: dict) -> None:
+        for table in ("fct_open_items", "fct_netting_lines"):
+            connection.execute(f"delete from published.settle.{table}")
+        for item in items:
+            _put(connection, **item)
+        connection.execute(
+            "create or replace table tollgate.settle.fct_open_items as from published.settle.fct_open_items"
+        )
+
+    return put
+
+
+def _put(
+    connection: duckdb.DuckDBPyConnection, document: str, amount: str, due: str | None, *, party: str = "twilio",
+    paid_as: str = "carrier", currency: str = "USD", cleared: str = "0", month: str = "2026-10",
+    provisional: str | None = None,
+) -> None:  # fmt: skip
+    """An item: above zero it is owed by us, below zero to us. A document of what is paid net is on its netting."""
+    kind = "settlement" if "bill" in document else "statement" if "statement" in document else "on_account"
+    payable = Decimal(amount)
+    connection.execute(
+        """insert into published.settle.fct_open_items by name
+        select $party || ':' || $document as open_item_id, $party as party_id, $paid_as as paid_as,
+            $kind as document_type, if($kind = 'on_account', null, $document) as document_id,
+            $cleared::decimal(18, 6) as cleared_amount,
+            greatest($amount::decimal(18, 6), 0) as payable_amount,
+            greatest(-$amount::decimal(18, 6), 0) as receivable_amount,
+            cleared_amount + payable_amount + receivable_amount as document_amount, $currency as item_currency,
+            if($kind = 'on_account', null, ($month || '-01')::date) as period_start_date, $due::date as due_date""",
+        {
+            "party": party, "document": document, "paid_as": paid_as, "kind": kind, "cleared": cleared,
+            "amount": str(payable), "currency": currency, "month": month, "due": due,
+        },
+    )  # fmt: skip
+    if paid_as == "net" and kind != "on_account":
+        connection.execute(
+            """insert into published.settle.fct_netting_lines by name
+            select $document as document_id, if($kind = 'settlement', 'carrier', 'partner') as party_role,
+                $party || ':' || $month || ':' || $currency as netting_statement_id,
+                $provisional::date as fx_date, $provisional is not null as is_rate_provisional""",
+            {
+                "party": party, "document": document, "kind": kind, "currency": currency, "month": month,
+                "provisional": provisional,
+            },
+        )  # fmt: skip
+
+
+def item(document: str, amount: str, due: str | None, **more: str) -> dict:
+    return {"document": document, "amount": amount, "due": due, **more}
 
 
 def rows_of(file: Path) -> list[dict]:
@@ -118,11 +178,143 @@ def test_a_party_on_both_sides_is_netted_before_it_is_paid(connection, tmp_path:
     assert Decimal(row["due_amount"]) == netted - november
 
 
-def test_what_is_not_open_is_not_proposed_and_nothing_due_is_said(connection, tmp_path: Path):
-    (file,) = connection.execute("select path from duckdb_databases() where database_name = 'published'").fetchone()
-    connection.execute("detach published")
-    Path(file).chmod(0o644)
-    connection.execute(f"attach '{file}' as published")
+def pay_from(connection: duckdb.DuckDBPyConnection, *currencies: str) -> None:
+    """Accounts of ours, and of all parties of these tests."""
+    give(
+        connection,
+        "stg_terms__bank_accounts",
+        *[
+            (party, currency, party, iban, None, None)
+            for currency in currencies
+            for party, iban in (("us", OURS), ("twilio", THEIRS), ("nordlink", THEIRS))
+        ],
+    )
+
+
+def proposed(connection: duckdb.DuckDBPyConnection, folder: Path, until: str = "2026-12-31") -> list[tuple]:
+    """What the list has: each transfer's amount, parts, and whether it may be paid."""
+    written = payments.write(connection, folder, date.fromisoformat(until), UNTIL)
+    return [(row["due_amount"], row["parts"], not row["reason"]) for row in rows_of(written.file)]
+
+
+def test_a_bill_is_the_same_transfer_whatever_else_is_due_with_it(connection, owe, tmp_path: Path):
+    pay_from(connection, "USD")
+    first, second = item("bill-a", "100", "2026-12-01"), item("bill-b", "50", "2026-12-09", month="2026-11")
+    owe(first, second)
+    before = rows_of(payments.write(connection, tmp_path, date(2026, 12, 4), UNTIL).file)
+    after = payments.write(connection, tmp_path, date(2026, 12, 11), UNTIL)
+    told = {row["parts"]: row["end_to_end_id"] for row in rows_of(after.file)}
+    assert [row["end_to_end_id"] for row in before] == [told["settlement bill-a 100"]]
+    assert len(set(told.values())) == 2 and after.proposed == {"USD": 150}
+    tree = ElementTree.parse(after.transfers[0])
+    names = {"p": tree.getroot().tag[1:].split("}")[0]}
+    assert {one.text for one in tree.iterfind(".//p:EndToEndId", names)} == set(told.values())
+    assert [one.text for one in tree.iterfind(".//p:InstdAmt", names)] == ["100.00", "50.00"]
+    # A second invoice of the month, as high as the first one that was paid: it is no repetition.
+    owe(item("bill-a", "100", "2026-12-01", cleared="100"))
+    (again,) = rows_of(payments.write(connection, tmp_path, date(2026, 12, 4), UNTIL).file)
+    assert again["due_amount"] == "100.00" and again["end_to_end_id"] not in told.values()
+
+
+def test_what_is_owed_to_us_is_set_off_against_the_oldest_first(connection, owe, tmp_path: Path):
+    pay_from(connection, "USD")
+    owe(
+        item("bill-a", "100", "2026-12-01", month="2026-08"),
+        item("bill-b", "50", "2026-12-02", month="2026-09"),
+        item("bill-c", "20", "2026-12-03"),
+        item("credited-bill-d", "-30", "2026-12-03", month="2026-07"),
+        item("credited-bill-e", "-90", "2026-12-02", month="2026-06"),
+        item("later-bill", "7", "2026-12-20", month="2026-11"),
+        item("credited-later", "-7", None, month="2026-11"),
+        item("statement-of-shares", "5", "2026-12-01", paid_as="share"),
+        item("bill-in-euro", "9", "2026-12-01", currency="EUR"),
+    )
+    assert proposed(connection, tmp_path, "2026-12-04") == [
+        ("9.00", "settlement bill-in-euro 9", False),
+        ("30.00", "settlement bill-b 50; set off settlement credited-bill-d -20", True),
+        ("20.00", "settlement bill-c 20", True),
+        ("5.00", "statement statement-of-shares 5", True),
+    ], "bill-a is set off wholly"
+    with pytest.raises(exports.NoExport, match="nothing is due"):
+        owe(item("bill-a", "100", "2026-12-01"), item("credited-bill", "-100", "2026-12-01", month="2026-09"))
+        proposed(connection, tmp_path)
+
+
+def test_a_netting_is_one_transfer_and_what_is_set_off_of_another_is_told(connection, owe, tmp_path: Path):
+    pay_from(connection, "USD")
+    both = {"party": "nordlink", "paid_as": "net"}
+    october = [item("bill-o", "100", "2026-12-15", **both), item("statement-o", "-40", "2026-12-15", **both)]
+    november = [
+        item("bill-n", "10", "2026-12-16", month="2026-11", **both),
+        item("statement-n", "-25", "2026-12-16", month="2026-11", **both),
+    ]
+    back = item("overpaid", "3", "2026-12-20", **both)
+    owe(*october, *november, back)
+    netted = "settlement bill-o 100; statement statement-o -40"
+    assert proposed(connection, tmp_path, "2026-12-15") == [("60.00", netted, True)]
+    assert proposed(connection, tmp_path) == [
+        ("45.00", f"{netted}; set off netting nordlink:2026-11:USD -15", True),
+        ("3.00", "on account 3", True),
+    ]
+    # A rate that has not come holds what it can change, and nothing else.
+    owe(*october, item("bill-n", "10", "2026-12-16", month="2026-11", provisional="2026-12-05", **both), back)
+    assert [row[2] for row in proposed(connection, tmp_path)] == [True, False, True]
+    owe(*october, item("bill-n", "-10", "2026-12-16", month="2026-11", provisional="2026-12-05", **both), back)
+    assert [row[2] for row in proposed(connection, tmp_path)] == [False, False]
+
+
+def test_what_is_below_a_minor_unit_is_not_paid(connection, owe, tmp_path: Path):
+    pay_from(connection, "USD", "EUR", "JPY")
+    owe(
+        item("bill-a", "100.009999", "2026-12-01"),
+        item("bill-b", "0.009999", "2026-12-02", month="2026-11"),
+        item("bill-e", "0.004", "2026-12-02", currency="EUR"),
+        item("bill-y", "1200.9", "2026-12-02", currency="JPY"),
+    )
+    written = payments.write(connection, tmp_path, UNTIL, UNTIL)
+    listed = [(row["currency"], row["due_amount"]) for row in rows_of(written.file)]
+    assert listed == [("JPY", "1200"), ("USD", "100.00")] and written.proposed == {"USD": 100}
+    tree = ElementTree.parse(written.transfers[0])
+    names = {"p": tree.getroot().tag[1:].split("}")[0]}
+    assert [one.text for one in tree.iterfind(".//p:InstdAmt", names)] == ["100.00"]
+    assert {one.text for one in tree.iterfind(".//p:CtrlSum", names)} == {"100.00"}
+    with pytest.raises(exports.NoExport, match="nothing is due"):
+        owe(item("bill-b", "0.009999", "2026-12-02"))
+        proposed(connection, tmp_path)
+
+
+@pytest.mark.parametrize(("paid_as", "document"), [("carrier", "bill-a"), ("share", "statement-a"), ("net", "bill-a")])
+def test_a_party_that_was_paid_ahead_in_another_currency_is_paid_by_hand(
+    connection, owe, tmp_path: Path, paid_as: str, document: str
+):
+    pay_from(connection, "USD", "EUR")
+    of = {"paid_as": paid_as}
+    restated = item(document, "100", "2026-12-01", **of)
+    owe(restated, item("paid", "-80", None, currency="EUR", **of), item("paid too", "-1", None, **of))
+    (row,) = rows_of(payments.write(connection, tmp_path, UNTIL, UNTIL).file)
+    assert row["reason"].startswith("more was paid to it in EUR than is open there") and not row["end_to_end_id"]
+    owe(restated, item("paid", "-0.004", None, currency="EUR", **of), item("paid", "-80", None, party="other", **of))
+    assert [row[2] for row in proposed(connection, tmp_path)] == [True], "less than a cent, and another party"
+
+
+def test_an_export_until_the_same_day_leaves_no_file_of_what_is_no_longer_due(connection, owe, tmp_path: Path):
+    pay_from(connection, "USD", "EUR")
+    other_day = tmp_path / "payments-2026-12-30-EUR.xml"
+    other_day.write_text("of another day")
+    dollars, euros = item("bill-a", "100", "2026-12-01"), item("bill-e", "9", "2026-12-01", currency="EUR")
+
+    def written(*items: dict) -> set[str]:
+        owe(*items)
+        with contextlib.suppress(exports.NoExport):
+            payments.write(connection, tmp_path, UNTIL, UNTIL)
+        return {file.name for file in tmp_path.glob("payments-*")} - {other_day.name}
+
+    assert written(dollars, euros) == {f"payments-{UNTIL}{end}" for end in (".csv", "-EUR.xml", "-USD.xml")}
+    assert written(dollars) == {f"payments-{UNTIL}{end}" for end in (".csv", "-USD.xml")}
+    assert written() == set() and other_day.exists()
+
+
+def test_what_is_not_open_is_not_proposed_and_nothing_due_is_said(connection, owe, tmp_path: Path):
     connection.execute("delete from published.settle.fct_open_items where party_id = 'textwave'")
     connection.execute("update published.settle.fct_open_items set payable_amount = 7 where party_id = 'twilio'")
     with pytest.raises(exports.NoExport, match="fct_open_items is not what was published"):

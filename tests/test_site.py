@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -231,6 +231,14 @@ def test_the_overview_says_what_the_marts_say(reader, marts):
     }
 
 
+def added_up(rows: Iterable[tuple[str, str, Decimal]]) -> Counter[tuple[str, str]]:
+    """Amounts by party and currency."""
+    found: Counter[tuple[str, str]] = Counter()
+    for party, currency, amount in rows:
+        found[party, currency] += amount
+    return found
+
+
 def test_what_to_pay_is_the_same_on_the_page_in_the_export_and_in_the_marts(reader, marts, demo, tmp_path):
     until = "2026-12-04"
     with packs.sources(Home(demo[0])) as connection:
@@ -252,27 +260,88 @@ def test_what_to_pay_is_the_same_on_the_page_in_the_export_and_in_the_marts(read
         ),
         documents as (
             select carrier_id as party_id, 'carrier' as paid_as, settlement_currency as currency, due_date,
-                payable_amount - receivable_amount as amount
+                period_start_date as month, payable_amount - receivable_amount as amount
             from settle.fct_carrier_settlements
+            where payable_amount != receivable_amount
             union all
             select partner_id, case when payable_amount > 0 then 'share' else 'partner' end, statement_currency,
-                due_date, payable_amount - receivable_amount
+                due_date, period_start_date, payable_amount - receivable_amount
             from settle.fct_partner_statements
+            where payable_amount != receivable_amount
         )
-        select name, currency, sum(amount)
-        from documents join parties using (party_id)
-        where due_date <= ?
-        -- nordlink is a carrier and a partner.
-        group by name, case when party_id = 'nordlink' then 'net' else paid_as end, currency having sum(amount) != 0""",
+        -- nordlink is a carrier and a partner: each of its months falls due as one.
+        select name, currency, sum(amount) from (
+            select *, if(party_id = 'nordlink', max(due_date) over (partition by party_id, month, currency), due_date)
+                as netted_date
+            from documents
+        )
+        join parties using (party_id)
+        where netted_date <= ?
+        group by name, if(party_id = 'nordlink', 'net', paid_as), currency having sum(amount) != 0""",
         [until],
     ).fetchall()
-    assert Counter(paid) == Counter(proposed) == Counter(row for row in owed if row[2] > 0) != {}
-    assert Counter(received) == Counter((name, currency, -amount) for name, currency, amount in owed if amount < 0)
+    assert Counter(paid) == Counter(proposed) and added_up(paid) == added_up(row for row in owed if row[2] > 0) != {}
+    assert added_up(received) == added_up((name, currency, -amount) for name, currency, amount in owed if amount < 0)
     late = one.totals("pay")
     one.open("index.html", asof="2026-12-05", until=until)
     assert {amount for (column, _), amount in one.totals("pay").items() if column == "overdue"} == {
         amount for (column, _), amount in late.items() if column == "amount"
     }, "the day after, all of it is overdue"
+    assert one.complaints == []
+
+
+# Bills and statements in all the ways in which they meet: set off, netted, and below a cent.
+OPEN_ITEMS = """
+    select *, 0 as cleared_amount, payable_amount + receivable_amount as document_amount,
+        party_id || ':' || coalesce(document_id, document_type) as open_item_id
+    from (
+        values
+            ('textwave', 'carrier', 'settlement', 'bill-8', 100, 0, 'EUR', date '2026-08-01', date '2026-12-01'),
+            ('textwave', 'carrier', 'settlement', 'bill-9', 50.009, 0, 'EUR', date '2026-09-01', date '2026-12-02'),
+            ('textwave', 'carrier', 'settlement', 'bill-7', 0, 120, 'EUR', date '2026-07-01', date '2026-12-03'),
+            ('textwave', 'carrier', 'settlement', 'bill-10', 0.009, 0, 'EUR', date '2026-10-01', date '2026-12-03'),
+            ('twilio', 'carrier', 'settlement', 'bill-8', 10, 0, 'USD', date '2026-08-01', date '2026-12-01'),
+            ('twilio', 'carrier', 'settlement', 'bill-9', 0, 40, 'USD', date '2026-09-01', date '2026-12-02'),
+            ('sakura-tel', 'carrier', 'settlement', 'bill-10', 99.9, 0, 'JPY', date '2026-10-01', date '2026-12-02'),
+            ('nordlink', 'net', 'settlement', 'nordlink-2025:2026-10:EUR', 100, 0, 'EUR', date '2026-10-01', {later}),
+            ('nordlink', 'net', 'statement', 'nordlink:2026-10:EUR', 0, 40, 'EUR', date '2026-10-01', {later}),
+            ('nordlink', 'net', 'statement', 'nordlink:2026-11:EUR', 0, 25, 'EUR', date '2026-11-01', {later}),
+            ('nordlink', 'net', 'on_account', null, 3, 0, 'EUR', null, date '2026-12-02')
+    ) as items (
+        party_id, paid_as, document_type, document_id, payable_amount, receivable_amount, item_currency,
+        period_start_date, due_date
+    )
+""".format(later="date '2026-12-15'")
+
+
+def test_payments_that_are_set_off_netted_or_below_a_cent_are_the_same_on_the_page(reader, demo, tmp_path):
+    shutil.copytree(demo[0] / "warehouse", tmp_path / "warehouse")
+    put = ("delete from settle.fct_open_items", f"insert into settle.fct_open_items by name {OPEN_ITEMS}")
+    published = changed(demo[0] / "published", tmp_path, *put)
+    (published / "settlement.duckdb").symlink_to("current/settlement.duckdb")
+    site.write(published)
+    with duckdb.connect(str(tmp_path / "warehouse" / "tollgate.duckdb")) as warehouse:
+        for statement in put:
+            warehouse.execute(statement)
+    one = reader(published / "site")
+    amounts, received = {}, {}
+    for until in ("2026-12-04", "2026-12-18"):
+        with packs.sources(Home(tmp_path)) as connection:
+            day = date.fromisoformat(until)
+            written = payments.write(connection, tmp_path / "exports", day, day)
+        with written.file.open(newline="") as opened:
+            listed = [(row["party_name"], row["currency"], row["due_amount"]) for row in csv.DictReader(opened)]
+        one.open("index.html", asof="2026-11-29", until=until)
+        paid = [(row["Party"], row["To pay currency"], row["To pay"]) for row in one.save("pay")]
+        assert Counter((*of, Decimal(amount)) for *of, amount in paid) == Counter(
+            (*of, Decimal(amount)) for *of, amount in listed
+        )
+        amounts[until] = sorted(Decimal(amount) for _, _, amount in listed)
+        received[until] = [Decimal(row["To receive"]) for row in one.save("receive")]
+    # 30.00 of textwave's bill of September; that of August is set off wholly, that of October is less than a cent.
+    assert amounts["2026-12-04"] == [3, 30, 99] and received["2026-12-04"] == [30]
+    # The oldest takes what is set off: 3 on account, and 22 of the netting of October.
+    assert amounts["2026-12-18"] == [30, 38, 99] and received["2026-12-18"] == [30]
     assert one.complaints == []
 
 

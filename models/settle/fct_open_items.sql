@@ -44,7 +44,7 @@ documents_stated as (
 
 ),
 
-documents as (
+documents_netted as (
 
     select
         stated.party_id,
@@ -67,6 +67,31 @@ documents as (
             and stated.document_type
             = case nettings.party_role when 'carrier' then 'settlement' else 'statement' end
             and nettings.is_converted
+
+),
+
+documents as (
+
+    select
+        netted.party_id,
+        netted.settled_by,
+        netted.item_currency,
+        netted.document_type,
+        netted.document_id,
+        netted.is_payable,
+        netted.document_amount,
+        netted.named_amount,
+        netted.period_start_date,
+        -- What is netted falls due as one, or the side that is due first would be paid in full.
+        case
+            when both_roles.party_id is null then netted.due_date
+            else max(netted.due_date) over (
+                partition by netted.party_id, netted.period_start_date, netted.item_currency
+            )
+        end as due_date
+    from documents_netted as netted
+    left join both_roles
+        on netted.party_id = both_roles.party_id
 
 ),
 

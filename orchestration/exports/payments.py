@@ -3,14 +3,15 @@
 Belongs here: what is due, and the files. Does not belong here: deciding to pay, booking it (payments are booked when
 they land as `payments`), bank details (`bank_accounts.csv`).
 
-Due is what `fct_open_items` has until a day: settlements and statements less what was paid, and a party that is carrier
-and partner netted. What cannot be proposed, or not yet, is in the list with its reason.
+Due is what `fct_open_items` has until a day: settlements and statements less what was paid. Each is a transfer of its
+own, of a party that is carrier and partner each netting; what the party owes us is set off against the oldest of them.
+What cannot be proposed, or not yet, is in the list with its reason.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,35 +25,71 @@ from orchestration.sql import fetch_rows
 
 COLUMNS = ["party_id", "party_name", "currency", "due_amount", "due_date", "parts", "end_to_end_id", "reason"]
 SCHEMA = "pain.001.001.09"
+# What is set off: amounts owed by us stand end to end, oldest first, and so do those owed to us; where two of them
+# overlap, they are set off.
 DUE = """
-    select items.party_id, parties.party_name, items.item_currency as currency,
-        sum(items.payable_amount - items.receivable_amount) as due_amount,
-        min(items.due_date) filter (items.payable_amount > 0) as due_date,
-        list(
-            {
-                'what': case when items.document_type = 'on_account' then 'on account'
-                    else items.document_type || ' ' || items.document_id end,
-                'amount': items.payable_amount - items.receivable_amount
-            } order by items.open_item_id
-        ) as parts,
-        max(netted.fx_date) filter (netted.is_rate_provisional) as provisional_date,
-        any_value(ahead.item_currency) as ahead_currency
-    from published.settle.fct_open_items as items
-    left join published.settle.fct_netting_lines as netted
-        on netted.document_id = items.document_id
-            and netted.party_role = case items.document_type when 'settlement' then 'carrier' else 'partner' end
-    left join (
-        select party_id, min(item_currency) as item_currency
-        from published.settle.fct_open_items
-        where paid_as = 'net' and document_type = 'on_account' and receivable_amount > 0
-        group by party_id
-    ) as ahead on ahead.party_id = items.party_id and ahead.item_currency != items.item_currency
+    with items as (
+        select items.*, items.payable_amount - items.receivable_amount as amount,
+            case when items.document_type = 'on_account' then 'on account'
+                else items.document_type || ' ' || items.document_id end as item_name,
+            'netting ' || netted.netting_statement_id as netting_name,
+            case when netted.is_rate_provisional then netted.fx_date end as provisional_date
+        from published.settle.fct_open_items as items
+        left join published.settle.fct_netting_lines as netted
+            on netted.document_id = items.document_id
+                and netted.party_role = case items.document_type when 'settlement' then 'carrier' else 'partner' end
+        where items.due_date <= $until
+    ),
+    owed as (
+        select party_id, paid_as, item_currency as currency, coalesce(netting_name, open_item_id) as owed_id,
+            coalesce(netting_name, item_name) as owed_name, sum(amount) as amount, sum(cleared_amount) as paid_amount,
+            list({'what': item_name, 'amount': amount} order by open_item_id) as parts, min(due_date) as due_date,
+            min(open_item_id) as first_item_id, max(provisional_date) as provisional_date
+        from items
+        group by all
+        having sum(amount) != 0
+    ),
+    queued as (
+        select *, sum(abs(amount)) over (
+                partition by party_id, paid_as, currency, amount > 0 order by due_date, first_item_id
+                rows unbounded preceding
+            ) as sum_with, sum_with - abs(amount) as sum_before,
+            bool_or(amount < 0) over paid_as_one as is_set_off,
+            max(provisional_date) over paid_as_one as latest_provisional_date
+        from owed
+        window paid_as_one as (partition by party_id, paid_as, currency)
+    ),
+    overlapping as (
+        select payable.owed_id, receivable.owed_name, receivable.sum_before,
+            least(payable.sum_with, receivable.sum_with) - greatest(payable.sum_before, receivable.sum_before) as amount
+        from queued as payable
+        join queued as receivable using (party_id, paid_as, currency)
+        where payable.amount > 0 and receivable.amount < 0
+            and payable.sum_before < receivable.sum_with and receivable.sum_before < payable.sum_with
+    ),
+    set_off as (
+        select owed_id, sum(amount) as amount,
+            list({'what': 'set off ' || owed_name, 'amount': -amount} order by sum_before) as parts
+        from overlapping
+        group by owed_id
+    )
+    select queued.party_id, parties.party_name, queued.paid_as, queued.currency, queued.owed_id, queued.paid_amount,
+        queued.amount - coalesce(set_off.amount, 0) as due_amount, queued.due_date,
+        queued.parts || coalesce(set_off.parts, []) as parts,
+        -- What is set off hangs on every amount of the party.
+        case when is_set_off then latest_provisional_date else provisional_date end as provisional_date
+    from queued
+    left join set_off using (owed_id)
     left join tollgate.stage.stg_terms__parties as parties
-        on parties.party_id = items.party_id and parties.refusal_reason is null
-    where items.due_date <= $until
-    group by items.party_id, parties.party_name, items.paid_as, items.item_currency
-    having sum(items.payable_amount - items.receivable_amount) > 0
-    order by items.party_id, currency
+        on parties.party_id = queued.party_id and parties.refusal_reason is null
+    where queued.amount > coalesce(set_off.amount, 0)
+    order by queued.party_id, queued.currency, queued.paid_as, queued.sum_before
+"""
+PAID_AHEAD = """
+    select party_id, paid_as, item_currency as currency, receivable_amount as amount
+    from published.settle.fct_open_items
+    where document_type = 'on_account' and receivable_amount > 0
+    order by item_currency
 """
 # Where the gate holds a publication back, payments may have landed that the published items do not know.
 UNPUBLISHED_PAYMENTS = """
@@ -91,14 +128,17 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, exec
         )
     decimals = minor_units(connection)
     accounts = {(row["party_id"], row["currency"]): row for row in fetch_rows(connection, ACCOUNTS)}
-    due = fetch_rows(connection, DUE, until=until)
+    due = _whole(fetch_rows(connection, DUE, until=until), "due_amount", decimals)
     if not due:
+        _remove_stale(folder, until, [])
         raise NoExport(f"nothing is due until {until}")
+    ahead = _whole(fetch_rows(connection, PAID_AHEAD), "amount", decimals)
     for row in due:
         row["parts"] = "; ".join(f"{part['what']} {plain(part['amount'])}" for part in row["parts"])
-        row["reason"] = _reason(row, accounts, decimals)
-        # The same debt has the same id, so that a bank refuses it the second time.
-        told = f"{row['party_id']}|{row['currency']}|{row['parts']}"
+        row["reason"] = _reason(row, ahead, accounts, decimals)
+        # The same debt has the same id, whatever else is due with it, so that a bank refuses it the second time. What
+        # was paid of it tells it from as much that is owed for the same month later.
+        told = f"{row['owed_id']}|{plain(row['paid_amount'])}|{plain(row['due_amount'])}"
         row["end_to_end_id"] = None if row["reason"] else f"TG{sha256(told.encode()).hexdigest()[:30].upper()}"
     file = folder / f"payments-{until}.csv"
     write_csv(file, COLUMNS, due, decimals)
@@ -109,14 +149,34 @@ def write(connection: duckdb.DuckDBPyConnection, folder: Path, until: date, exec
         target = folder / f"payments-{until}-{currency}.xml"
         target.write_bytes(_transfers(rows, currency, accounts, execution))
         transfers.append(target)
+    _remove_stale(folder, until, [file, *transfers])
     return Proposals(file, transfers, proposed, [row for row in due if row["reason"]])
 
 
-def _reason(row: dict, accounts: dict[tuple[str, str], dict], decimals: dict[str, int]) -> str | None:
+def _whole(rows: list[dict], name: str, decimals: dict[str, int]) -> list[dict]:
+    """Amounts down to what can be paid: whole minor units. What has none is left out."""
+    for row in rows:
+        unit = Decimal(1).scaleb(-decimals.get(row["currency"], 2))
+        row[name] = row[name].quantize(unit, ROUND_DOWN)
+    return [row for row in rows if row[name]]
+
+
+def _remove_stale(folder: Path, until: date, written: list[Path]) -> None:
+    """An earlier export until the same day may have proposed what is no longer due."""
+    for file in (folder / f"payments-{until}.csv", *folder.glob(f"payments-{until}-*.xml")):
+        if file not in written:
+            file.unlink(missing_ok=True)
+
+
+def _reason(
+    row: dict, ahead: list[dict], accounts: dict[tuple[str, str], dict], decimals: dict[str, int]
+) -> str | None:
     if row["provisional_date"]:
         return f"it is netted at the exchange rate of {row['provisional_date']}, which has not come yet"
-    if row["ahead_currency"]:
-        return f"more was paid to it in {row['ahead_currency']} than is open there: see fct_open_items, pay it by hand"
+    for paid in ahead:
+        as_one = (paid["party_id"], paid["paid_as"]) == (row["party_id"], row["paid_as"])
+        if as_one and paid["currency"] != row["currency"]:
+            return f"more was paid to it in {paid['currency']} than is open there: see fct_open_items, pay it by hand"
     if decimals.get(row["currency"]) != 2:
         return "transfers are written in currencies with two decimals only; pay it by hand"
     for party in (row["party_id"], US):
@@ -149,7 +209,7 @@ def _transfers(rows: list[dict], currency: str, accounts: dict[tuple[str, str], 
             {
                 "name": theirs["account_holder"],
                 "IBAN": theirs["iban"],
-                "amount": int(row["due_amount"] * 100),
+                "amount": int(row["due_amount"] * 100),  # whole cents
                 "execution_date": execution,
                 "description": f"{row['party_id']} {row['parts']}",
                 "endtoend_id": row["end_to_end_id"],

@@ -60,6 +60,8 @@ window.tollgate = (() => {
     return formats[key];
   }
   const decimals = currency => { const known = chunks.site.minor_units[currency]; return known === undefined ? 2 : known; };
+  /* An amount down to what can be paid: whole minor units of its currency. */
+  const whole = (amount, currency) => { const [units, part = ""] = amount.split("."), kept = part.slice(0, decimals(currency)); return units + (kept ? "." + kept : ""); };
   /* An amount with all its digits, at least those of its currency; `rounded` leaves it at those, unless that were nothing. */
   function digits(amount, currency, rounded) {
     const least = decimals(currency), [whole, part = ""] = amount.split("."), first = part.search(/[1-9]/);
@@ -222,7 +224,7 @@ window.tollgate = (() => {
       document.body.append(field); field.select(); document.execCommand("copy"); field.remove();
     }
   }
-  return { el, sum, minus, negated, sign, size, compare, permille, money, number, plain, percent, ratio, count, date, weekday, month, instant, daysFrom, clock, country, words, unit,
+  return { el, sum, minus, negated, sign, size, compare, permille, whole, money, number, plain, percent, ratio, count, date, weekday, month, instant, daysFrom, clock, country, words, unit,
     state, link, go, remember, today, put, load, rows, groups, select, dayField, period, periodField, currencyField, head, section, figures, tag, signed, VARIANCE, MARGIN,
     page, copyable, copy, chunks };
 })();

@@ -46,28 +46,41 @@
   const documentLink = item => (item.document_type === "statement" || isPartners(item) ? partnerLink : carrierLink)(item.party_id, item.period);
   const net = items => minus(sum(items.map(item => item.payable_amount)), sum(items.map(item => item.receivable_amount)));
 
-  /* What is due until a day, as `tollgate export payments` has it: one row for all that is paid as one. */
+  /* What is due until a day, as `tollgate export payments` has it: one row for each document and each netting, less what
+     is set off. Items come oldest first. */
   function due(open, day) {
-    const now = today(), parties = tollgate.groups(open.filter(item => item.due_date <= day), item => `${item.party_id}\n${item.paid_as}\n${item.currency}`);
-    return [...parties.values()].map(items => {
-      const balance = net(items), way = sign(balance), overdue = net(items.filter(item => item.due_date < now));
-      const first = items.find(item => sign(way > 0 ? item.payable_amount : item.receivable_amount) > 0);
-      // Of what was due before today no more is overdue than is due at all.
-      const late = sign(overdue) !== way ? null : tollgate.compare(size(overdue), size(balance)) > 0 ? size(balance) : size(overdue);
-      return { ...items[0], items, way, amount: size(balance), due_date: first && first.due_date, overdue: late, who: partyName(items[0]), what: items.map(item => `${documentName(item)} ${net([item])}`).join("; ") };
-    }).filter(row => row.way);
+    const now = today(), netting = item => item.paid_as === "net" && item.period;
+    const owed = [...tollgate.groups(open.filter(item => item.due_date <= day), item => netting(item) ? `${item.party_id}\n${item.period}\n${item.currency}` : item).values()].map(items => ({ ...items[0], items, balance: net(items) }));
+    const paidAsOne = tollgate.groups(owed, one => `${one.party_id}\n${one.paid_as}\n${one.currency}`).values();
+    return [...paidAsOne].flatMap(all => [1, -1].flatMap(way => {
+      const against = all.filter(one => sign(one.balance) === -way).map(one => ({ one, rest: size(one.balance) }));
+      return all.filter(one => sign(one.balance) === way).map(one => {
+        const setOff = [];
+        let rest = size(one.balance);
+        for (const other of against) {
+          const part = tollgate.compare(rest, other.rest) < 0 ? rest : other.rest;
+          if (!sign(part)) continue;
+          [rest, other.rest] = [minus(rest, part), minus(other.rest, part)];
+          setOff.push({ items: other.one.items, part });
+        }
+        const amount = tollgate.whole(rest, one.currency);
+        const what = [...one.items.map(item => `${documentName(item)} ${net([item])}`), ...setOff.map(({ items, part }) => `set off ${items.map(documentName).join(", ")} ${part}`)].join("; ");
+        return { ...one, way, setOff, amount, overdue: one.due_date < now ? amount : null, who: partyName(one), what };
+      });
+    })).filter(row => sign(row.amount));
   }
   const dueTable = (id, title, rows, none, way, isPaidKnown, more) => table({
     id, title, none, ...more, sort: "due_date", limit: 20, rows: rows.filter(row => row.way === way),
     columns: [
       { key: "who", label: "Party", link: row => (isPartners(row) ? partnerLink : carrierLink)(row.party_id) },
       { key: "amount", label: way > 0 ? "To pay" : "To receive", type: "money", total: true },
-      { key: "due_date", label: "First due", type: "date", show: row => el("span", {}, `${weekday(row.due_date)} `, left(row.due_date, isPaidKnown)) },
+      { key: "due_date", label: "Due", type: "date", show: row => el("span", {}, `${weekday(row.due_date)} `, left(row.due_date, isPaidKnown)) },
       // What is paid and has not landed is not overdue: without payments no alarm is raised.
       { key: "overdue", label: isPaidKnown ? "Overdue" : "Due before today", type: "money", tones: isPaidKnown ? { positive: ["", "bad"] } : null, total: true },
       { key: "paid_as", label: "For", value: row => PAID_AS[row.paid_as], minor: true },
       { key: "what", label: "Documents", minor: true, show: row => el("ul", {}, row.items.map(item => el("li", {}, el("a", { href: documentLink(item) }, documentName(item)),
-        row.items.length > 1 && ` ${money(size(net([item])), item.currency)}${sign(net([item])) === way ? "" : way > 0 ? ", owed to us" : ", owed by us"}`, sign(item.cleared_amount) ? el("small", { class: "soft" }, ` (${money(item.cleared_amount, item.currency)} is paid)`) : null))) },
+        (row.items.length > 1 || row.setOff.length > 0) && ` ${money(size(net([item])), item.currency)}${sign(net([item])) === way ? "" : way > 0 ? ", owed to us" : ", owed by us"}`, sign(item.cleared_amount) ? el("small", { class: "soft" }, ` (${money(item.cleared_amount, item.currency)} is paid)`) : null)),
+        row.setOff.map(({ items, part }) => el("li", {}, "set off: ", items.map((item, place) => [place > 0 && ", ", el("a", { href: documentLink(item) }, documentName(item))]), ` ${money(part, row.currency)}`))) },
     ],
   });
 
@@ -140,7 +153,7 @@
         tollgate.head(month(period), gate === null ? null : gate ? "All checks of the tables passed." : "Some checks of the tables failed and were overridden.", tollgate.periodField(), tollgate.currencyField(currencies), tollgate.dayField(),
           el("label", {}, "Due until", el("input", { type: "date", name: "until", value: day, onchange: event => tollgate.go({ until: event.target.value }) }))),
         dueTable("pay", `To pay until ${weekday(day)}`, owed, "Nothing is to be paid until that day.", 1, data.open.is_paid_known, {
-          said: `${data.open.is_paid_known ? "Of all months, less the payments that had landed when this was published" : "Of all months; no payment has landed yet, so what was paid is not known"}. A party that is carrier and partner is netted. As a list and as transfers for the bank:`,
+          said: `${data.open.is_paid_known ? "Of all months, less the payments that had landed when this was published" : "Of all months; no payment has landed yet, so what was paid is not known"}. A party that is carrier and partner is netted, month by month; what a party owes us at the same time is set off against the oldest. As a list and as transfers for the bank:`,
           before: tollgate.copyable(`tollgate export payments --until ${day}`),
         }),
         dueTable("receive", `To receive until ${weekday(day)}`, owed, "Nothing is to be received until that day.", -1, data.open.is_paid_known),
