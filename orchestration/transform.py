@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
-from orchestration import settings
+from orchestration import builds, settings
 from orchestration.resources import DBT_PROJECT, POOL, Warehouse, ensure_manifest
 from orchestration.sql import quote_name, transaction
 
@@ -57,15 +57,18 @@ def transform(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse:
     Unit tests prove the models, not the month: `make test` runs them.
     """
     command = ["build", "--exclude-resource-type", "unit_test"]
-    is_whole = not context.is_subset  # a part of the models cannot say what the others keep
+    # A part of the models cannot say what the others keep, and one without all its tests is not known to be right.
+    is_whole = not context.is_subset
     with warehouse.connect() as connection:
+        builds.begin(connection)
         if is_whole and kept_by_other_rules(connection):
             forget_rules(connection)
             command.append("--full-refresh")
-    yield from dbt.cli(command, context=context).stream()
+    yield from dbt.cli(command, context=context).stream()  # raises where a model or a test failed
     if is_whole:
         with warehouse.connect() as connection:
             remember_rules(connection)
+            builds.end(connection)
     # Only now: while dbt runs, the warehouse is its own.
     yield from _row_counts(context, warehouse)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration import ledger
+from orchestration import builds, ledger
 from orchestration.figures import plain
 from orchestration.ledger import seals
 from orchestration.ledger.books import BOOKS, CLOSINGS
@@ -79,6 +79,14 @@ RISKS = """
     order by amount desc nulls first, what
 """
 """Refused rows and rows in quarantine name no month that could be trusted, so they stand in the way of every month."""
+FILES_UNSETTLED = """
+    select concat_ws('/', kind, feed, file_name, part_name) as file
+    from ingest.files
+    where outcome = 'loaded'
+        and (file_id, loaded_count) not in (select (file_id, loaded_count) from settle.fct_landed_files)
+    order by loaded_at, file
+"""
+"""Loaded since the marts were built; also those of which rows were brought back from quarantine."""
 
 
 def close(
@@ -93,9 +101,11 @@ def close(
     """Close a month (its first day) for good or, with `grace_until`, softly; the closing is sealed and exported.
 
     Raises CannotClose where the month is closed already, not over, not the first open one, not booked as the last run
-    left it, or where more money is at risk than the terms allow and no `reason` is given to close it all the same.
+    left it, where that run was not whole or does not hold all that is loaded, or where more money is at risk than the
+    terms allow and no `reason` is given to close it all the same.
     """
     ledger.prepare(connection, export_dir)
+    _check_that_all_is_settled(connection)
     _check_that_all_is_booked(connection)
     _check_order(connection, month, SOFT if grace_until else HARD)
     _check_that_it_is_over(connection, month, now)
@@ -115,12 +125,20 @@ def close(
     return Closing(month, state, grace_until, risks, seals.last(connection))
 
 
+def _check_that_all_is_settled(connection: duckdb.DuckDBPyConnection) -> None:
+    if not builds.is_whole(connection):
+        raise CannotClose(builds.NOT_WHOLE)
+    files = [file for (file,) in connection.execute(FILES_UNSETTLED).fetchall()]
+    if files:
+        raise CannotClose(
+            f"{len(files):,} loaded files are not settled yet, such as {files[0]}. Run `tollgate run` until it "
+            "publishes, then close"
+        )
+
+
 def _check_that_all_is_booked(connection: duckdb.DuckDBPyConnection) -> None:
     for book in BOOKS:
-        try:
-            (proposed,) = connection.execute(f"select count(*) from ({book.proposed})").fetchone()
-        except duckdb.CatalogException:
-            raise CannotClose("nothing was settled yet: run `tollgate run`") from None
+        (proposed,) = connection.execute(f"select count(*) from ({book.proposed})").fetchone()
         if proposed:
             raise CannotClose(
                 f"{proposed:,} rows of {book.mart} are not booked yet: the last run was stopped or held back by the "
