@@ -6,6 +6,7 @@ Belongs here: real runs of single assets and small jobs, in this process. Does n
 
 import errno
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,11 @@ import duckdb
 import pytest
 from dagster_dbt import DbtCliResource
 
-from orchestration import builds, feeds, ingest, loading
+from orchestration import builds, feeds, ingest, loading, settings
 from orchestration.resources import Landing, Warehouse
 from orchestration.schedules import every_hour, every_morning, landing_sensors, load_history, month_of, settle_month
 from orchestration.settings import Home
-from orchestration.transform import _row_counts
+from orchestration.transform import _row_counts, kept_by_other_rules, rules_fingerprint
 
 MODELLED = {"reference", "terms", "stage", "rate", "attribute", "reconcile", "settle"}
 VERBS = ["ingest", "stage", "rate", "attribute", "reconcile", "settle", "gate", "publish"]
@@ -360,6 +361,20 @@ def test_a_build_of_a_part_is_not_whole_and_ends_that_the_one_before_was(home, b
     for part in ({"models": {mart}}, {"checks": checks - {left_out}}, {"models": set(), "checks": {left_out}}):
         assert build(**part) and not is_whole(home)
         assert build() and is_whole(home)
+
+
+def test_rules_that_change_while_dbt_runs_are_not_taken_for_applied(home, build, tmp_path, monkeypatch):
+    shutil.copytree(settings.terms_dir(), tmp_path / "terms")
+    monkeypatch.setenv("TOLLGATE_TERMS", str(tmp_path / "terms"))
+    routes = tmp_path / "terms" / "routes.csv"
+
+    def is_kept_by_others() -> bool:
+        with duckdb.connect(str(home.warehouse)) as connection:
+            return kept_by_other_rules(connection, rules_fingerprint())
+
+    assert build() and not is_kept_by_others()
+    assert build(lambda: routes.write_text(routes.read_text() + "\n")) and is_kept_by_others()
+    assert build() and not is_kept_by_others()
 
 
 # --- what a run shows -----------------------------------------------------------------------------------------------
