@@ -420,6 +420,15 @@ def refuse(books: tuple, file: tuple[str, ...], reason: str, amount=None, curren
     books[0].execute("insert into stage.int_rows_refused values (?, ?, ?, ?, ?, ?)", [*file, reason, amount, currency])
 
 
+def quarantine(books: tuple, file: tuple[str, ...], reason: str, amount=None, currency: str | None = None) -> None:
+    books[0].execute(
+        """insert into ingest.quarantine by name select $1 as file_id, $2 as kind, $3 as feed, 'f' as file_name,
+            $4 as reason_code, 'm' as message, timestamp '2026-11-02 08:00:00' as loaded_at, $5 as at_risk_amount,
+            $6 as at_risk_currency""",
+        [*file, reason, amount, currency],
+    )
+
+
 def test_months_are_closed_once_and_in_their_order(books):
     refused(books, NOVEMBER, "2026-10 is still open; months are closed in their order")
     refused(books, date(2026, 9, 1), "nothing is booked in 2026-09, only in 2026-10, 2026-11")
@@ -466,6 +475,60 @@ def test_a_month_is_not_closed_while_a_loaded_file_is_not_in_the_tables(books):
     refused(books, OCTOBER, "1 loaded files .*such as carrier_invoices/ubl/late.xml")
     books[0].execute("update settle.fct_landed_files set loaded_count = 9")
     periods.close(*books, OCTOBER, NOW, "ada")
+
+
+def test_rows_and_files_of_unknown_worth_keep_a_month_open(books):
+    quarantine(books, load(books, "usage/native/u.csv"), "wrong_column_count")
+    refuse(books, load(books, "payments/native/p.csv"), "amount_unreadable", None, "EUR")
+    refuse(books, load(books, "usage/twilio_calls/t.csv"), "status_unknown", 5, None)
+    load(books, "carrier_invoices/native/i.csv", outcome="failed")
+    refused(
+        books,
+        OCTOBER,
+        r"""open: 3 rows of unknown worth; 1 files of unknown worth
+  carrier_invoices/native: such as i.csv \(files that failed\): 1, of unknown worth
+  payments/native: amount_unreadable \(refused rows\): 1, of unknown worth
+  usage/native: wrong_column_count \(rows in quarantine\): 1, of unknown worth
+  usage/twilio_calls: status_unknown \(refused rows\): 1, of unknown worth
+mend them .*--accept REASON.*under its name.*--replay.*taking it out of landing""",
+    )
+    closing = periods.close(*books, OCTOBER, NOW, "ada", reason="the carrier was asked")
+    assert [risk.amount for risk in closing.risks] == [None] * 4
+
+
+def test_usage_that_is_nobodys_is_listed_as_that(books):
+    books[0].execute("""insert into settle.fct_usage_daily values
+        (null, null, null, 'unknown_account', 0, 4, null, null, '2026-10-09')""")
+    refused(books, OCTOBER, r"\n  no partner: unknown_account \(uncharged events\): 4, of unknown worth")
+
+
+def test_an_amount_does_not_hide_what_is_of_unknown_worth_beside_it(books):
+    books[0].execute("insert into stage.stg_terms__closing_limits values ('EUR', 100, null)")
+    file = load(books, "credit_notes/native/c.csv")
+    for amount in (7, None):
+        refuse(books, file, "issue_date_unreadable", amount, "EUR")
+        books[0].execute(
+            """insert into settle.fct_usage_daily
+            values ('nordlink', null, 'no_rate', null, 3, 0, ?, 'EUR', '2026-10-09')""",
+            [amount],
+        )
+    refused(books, OCTOBER, r"open: 4 rows of unknown worth\n")
+
+
+def test_what_is_no_money_or_was_sent_again_under_its_name_keeps_no_month_open(books):
+    refuse(books, load(books, "rate_decks/native/d.csv"), "rate_unreadable")
+    refuse(books, load(books, "carrier_cdrs/native/r.csv"), "number_unreadable")
+    refuse(books, load(books, "usage/native/again.csv"), "event_repeated")
+    refuse(books, load(books, "usage/native/nothing.csv"), "status_unknown", 0, "EUR")
+    old = load(books, "usage/native/u.csv")
+    quarantine(books, old, "wrong_column_count")
+    refuse(books, old, "started_at_unreadable", 5, "EUR")
+    refused(books, OCTOBER, "5 EUR at risk.*1 rows of unknown worth")
+    load(books, "usage/native/u.csv", version=3, outcome="failed")  # it replaces nothing, and is a risk itself
+    refused(books, OCTOBER, "5 EUR at risk.*1 rows of unknown worth; 1 files of unknown worth")
+    books[0].execute("delete from ingest.files where outcome = 'failed'")
+    load(books, "usage/native/u.csv", version=2)
+    assert periods.close(*books, OCTOBER, NOW, "ada").risks == []
 
 
 def test_a_month_with_too_much_at_risk_stays_open_and_says_which_rows_unless_a_reason_is_given(books):
