@@ -74,6 +74,13 @@ LEDGER = """
     alter table ingest.quarantine add column if not exists at_risk_amount decimal(38, 12);
     alter table ingest.quarantine add column if not exists at_risk_currency varchar;
 """
+NEWEST_VERSIONS = """
+    select * from ingest.files where outcome <> 'failed'
+    qualify 1 = row_number() over (
+        partition by kind, feed, file_name, part_name order by loaded_at desc, file_version desc
+    )
+"""
+"""Of each file, or part of one, what came last under its name and could be read."""
 RAW_METADATA = {
     "_file_id": "varchar",
     "_record_number": "bigint",
@@ -237,14 +244,9 @@ def version_of(connection: duckdb.DuckDBPyConnection, arrival: Arrival) -> int:
 def loaded_twin(connection: duckdb.DuckDBPyConnection, arrival: Arrival) -> tuple[str, str] | None:
     """Id and name of the file of this feed that brought the same content and is still the newest of its name."""
     return connection.execute(
-        """
-        with newest as (
-            select * from ingest.files where kind = ? and feed = ? and outcome <> 'failed'
-            qualify 1 = row_number() over (
-                partition by file_name, part_name order by loaded_at desc, file_version desc
-            )
-        )
-        select file_id, concat_ws('/', file_name, part_name) from newest where content_hash = ? and outcome = 'loaded'
+        f"""
+        select file_id, concat_ws('/', file_name, part_name) from ({NEWEST_VERSIONS})
+        where kind = ? and feed = ? and content_hash = ? and outcome = 'loaded'
         """,
         [arrival.feed.kind, arrival.feed.feed, arrival.content_hash],
     ).fetchone()

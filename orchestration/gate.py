@@ -23,6 +23,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from orchestration import builds
 from orchestration.gate_report import count_text, money_text, write_page
 from orchestration.resources import POOL, Warehouse
 
@@ -174,12 +175,15 @@ def write_reports(result: GateResult, reports: Path) -> Path:
     return write_page(result, reports / "gate.html")
 
 
-def confirm(contents: Mapping[str, str], reports: Path) -> None:
-    """Make sure that the last gate passed and examined exactly these contents (fingerprint by table).
+def confirm(connection: duckdb.DuckDBPyConnection, contents: Mapping[str, str], reports: Path) -> None:
+    """Make sure that the marts are of one whole build, and that the last gate passed and examined exactly these
+    contents (fingerprint by table).
 
     Raises GateError otherwise, so that neither a publication started by hand nor a mart that changed after
     the gate slips by.
     """
+    if not builds.is_whole(connection):
+        raise GateError(builds.NOT_WHOLE)
     file = reports / "gate.json"
     if not file.exists():
         raise GateError(f"the gate has not been run ({file} is missing); run it before publishing")
@@ -464,11 +468,12 @@ def build_gate(
             # A mart without a suite has no check of its own that could fail.
             raise dg.Failure("; ".join(missing), metadata={"report": dg.MetadataValue.path(page)})
 
-    @dg.asset(key=VERDICT_KEY, group_name="gate", deps=marts)
+    @dg.asset(key=VERDICT_KEY, group_name="gate", deps=marts, pool=POOL)
     def verdict(warehouse: Warehouse) -> dg.MaterializeResult:
         """All marts passed their suites and may be published; missing where a blocking check failed."""
         reports = warehouse.home.reports
-        confirm({}, reports)
+        with warehouse.connect() as connection:
+            confirm(connection, {}, reports)
         found = json.loads((reports / "gate.json").read_text(encoding="utf-8"))
         outcomes = [outcome for mart in found["marts"] for outcome in mart["outcomes"]]
         return dg.MaterializeResult(

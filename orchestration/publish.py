@@ -62,13 +62,13 @@ def publish(connection: duckdb.DuckDBPyConnection, published: Path, gate_reports
     """Book, then bring the marts of the schema `settle` to the readers of the folder `published`.
 
     `connection` is open for writing on the warehouse file, which keeps other processes out meanwhile. With
-    `gate_reports`, only what passed the gate whose result lies there is booked and published.
+    `gate_reports`, only what one whole build made and passed the gate whose result lies there is booked and published.
     Raises GateError where it is not that, PublishError where there is no mart, LedgerError where the books
     would not balance; nothing is replaced then.
     """
     contents = fingerprints(connection)
     if gate_reports:
-        confirm(contents, gate_reports)
+        confirm(connection, contents, gate_reports)
     if not contents:
         raise PublishError(f"the warehouse has no mart in the schema {SCHEMA}; build the models before publishing")
     booked = book(connection, published)
@@ -252,7 +252,7 @@ def published_ledger(warehouse: Warehouse) -> dg.MaterializeResult:
     """The booked postings, with those that this run proposed; append-only."""
     home = warehouse.home
     with warehouse.connect() as connection:
-        confirm(fingerprints(connection), home.reports)
+        confirm(connection, fingerprints(connection), home.reports)
         booked = book(connection, home.published)
         (postings,) = connection.execute(f"select count(*) from {ledger.POSTINGS.table}").fetchone()
     return dg.MaterializeResult(metadata={"dagster/row_count": postings, "booked": booked})

@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
-from orchestration import settings
+from orchestration import builds, settings
 from orchestration.resources import DBT_PROJECT, POOL, Warehouse, ensure_manifest
 from orchestration.sql import quote_name, transaction
 
@@ -57,15 +57,20 @@ def transform(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse:
     Unit tests prove the models, not the month: `make test` runs them.
     """
     command = ["build", "--exclude-resource-type", "unit_test"]
-    is_whole = not context.is_subset  # a part of the models cannot say what the others keep
+    # A part of the models cannot say what the others keep, and one without all its tests is not known to be right.
+    is_whole = not context.is_subset
+    # What changes while dbt runs was not applied to all: the next run must find another fingerprint.
+    fingerprint = rules_fingerprint()
     with warehouse.connect() as connection:
-        if is_whole and kept_by_other_rules(connection):
+        builds.begin(connection)
+        if is_whole and kept_by_other_rules(connection, fingerprint):
             forget_rules(connection)
             command.append("--full-refresh")
-    yield from dbt.cli(command, context=context).stream()
+    yield from dbt.cli(command, context=context).stream()  # raises where a model or a test failed
     if is_whole:
         with warehouse.connect() as connection:
-            remember_rules(connection)
+            remember_rules(connection, fingerprint)
+            builds.end(connection)
     # Only now: while dbt runs, the warehouse is its own.
     yield from _row_counts(context, warehouse)
 
@@ -82,17 +87,17 @@ def rules_fingerprint(project: Path = settings.PROJECT_DIR) -> str:
     return contents.hexdigest()
 
 
-def kept_by_other_rules(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Was what the warehouse keeps of events made by other rules than today's, or by nobody knows which?"""
+def kept_by_other_rules(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> bool:
+    """Was what the warehouse keeps of events made by other rules than these, or by nobody knows which?"""
     connection.execute(RULES_TABLE)
-    return connection.execute("select fingerprint from ingest.rules_applied").fetchall() != [(rules_fingerprint(),)]
+    return connection.execute("select fingerprint from ingest.rules_applied").fetchall() != [(fingerprint,)]
 
 
-def remember_rules(connection: duckdb.DuckDBPyConnection) -> None:
-    """From now on events are kept that were made by today's rules."""
+def remember_rules(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> None:
+    """From now on events are kept that were made by these rules."""
     with transaction(connection):
         forget_rules(connection)
-        connection.execute("insert into ingest.rules_applied values (?)", [rules_fingerprint()])
+        connection.execute("insert into ingest.rules_applied values (?)", [fingerprint])
 
 
 def forget_rules(connection: duckdb.DuckDBPyConnection) -> None:

@@ -14,7 +14,7 @@ import pytest
 from conftest import DEMO_EVENTS, tollgate
 from rich.console import Console
 
-from orchestration import feeds, summary
+from orchestration import builds, feeds, summary
 from orchestration.loading import load_feed
 from orchestration.settings import Home
 from orchestration.terms import OPTIONAL_FILES
@@ -212,6 +212,22 @@ def test_a_corrupted_mart_holds_the_publication_back_and_names_the_money(demo, t
     assert "Nothing was published" in run.stdout
     assert (home / "published" / "manifest.json").read_text() == before
     assert published(home, "select min(payable_amount) >= 0 from settle.fct_carrier_settlements") == [(True,)]
+
+
+def test_what_a_run_left_that_was_killed_while_it_built_is_neither_published_nor_closed(demo, tmp_path):
+    """A payment landed, and the table that says so was made again, but not the one that says what is still open."""
+    home = tmp_path / "home"
+    copy_home(demo[0], home)
+    before = (home / "published" / "manifest.json").read_text()
+    with duckdb.connect(str(home / "warehouse" / "tollgate.duckdb")) as connection:
+        builds.begin(connection)
+        connection.execute("update settle.fct_landed_files set loaded_at = loaded_at + interval 1 day")
+    for command in (["publish"], ["close-period", "2026-09", "--accept", "a test"]):
+        refusal = tollgate(home, *command)
+        assert (refusal.returncode, refusal.stdout) == (1, "")
+        assert refusal.stderr == f"tollgate: {builds.NOT_WHOLE}\n" and "tollgate run" in builds.NOT_WHOLE
+    assert (home / "published" / "manifest.json").read_text() == before
+    assert warehouse(home, "from ledger.closings") == []
 
 
 def test_a_month_without_an_invoice_is_told_in_a_sentence_and_not_in_empty_tables(demo, tmp_path):

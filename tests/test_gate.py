@@ -12,7 +12,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from orchestration import gate
+from orchestration import builds, gate
 from orchestration.resources import Warehouse
 
 DISPUTES = """
@@ -66,6 +66,8 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "warehouse").mkdir()
     (tmp_path / "suites").mkdir()
     change(tmp_path, "create schema settle", DISPUTES)
+    with duckdb.connect(str(tmp_path / "warehouse" / "tollgate.duckdb")) as connection:
+        builds.end(connection)
     return tmp_path
 
 
@@ -354,20 +356,35 @@ def test_a_fingerprint_is_blind_to_the_order_of_rows_and_to_nothing_else(home: P
         seen.add(content_of(home))
 
 
+def confirm(home: Path, *tables: str) -> None:
+    with duckdb.connect(str(home / "warehouse" / "tollgate.duckdb")) as connection:
+        contents = gate.fingerprints(connection)
+        gate.confirm(connection, {table: contents[table] for table in tables}, home / "reports")
+
+
 def test_what_changed_after_the_gate_is_not_confirmed(home: Path) -> None:
     write_suite(home, HOLDS)
-    reports = home / "reports"
     with pytest.raises(gate.GateError, match="has not been run"):
-        gate.confirm({}, reports)
-    gate.write_reports(run_gate(home), reports)
-    gate.confirm({"fct_disputes": content_of(home)}, reports)
+        confirm(home)
+    gate.write_reports(run_gate(home), home / "reports")
+    confirm(home, "fct_disputes")
     change(home, "update settle.fct_disputes set disputed_amount = 99 where dispute_id = 'D-001'")
     with pytest.raises(gate.GateError, match=r"changed after the gate passed: settle\.fct_disputes"):
-        gate.confirm({"fct_disputes": content_of(home)}, reports)
+        confirm(home, "fct_disputes")
     write_suite(home, FAILS)
-    gate.write_reports(run_gate(home), reports)
+    gate.write_reports(run_gate(home), home / "reports")
     with pytest.raises(gate.GateError, match=r"did not pass.*positive amount"):
-        gate.confirm({"fct_disputes": content_of(home)}, reports)
+        confirm(home, "fct_disputes")
+
+
+def test_marts_of_no_whole_build_are_not_confirmed_although_they_pass(home: Path) -> None:
+    write_suite(home, HOLDS)
+    gate.write_reports(run_gate(home), home / "reports")
+    confirm(home, "fct_disputes")
+    with duckdb.connect(str(home / "warehouse" / "tollgate.duckdb")) as connection:
+        builds.begin(connection)
+    with pytest.raises(gate.GateError, match=r"not those of one whole build.*Run `tollgate run`"):
+        confirm(home, "fct_disputes")
 
 
 # --- In Dagster's graph ---------------------------------------------------------------------------

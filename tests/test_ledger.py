@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from test_publish import build_home, change, open_warehouse, propose, publish_home
 
-from orchestration import ledger
+from orchestration import builds, file_ledger, ledger
 from orchestration.ledger import periods, seals, verification
 from orchestration.ledger.books import BOOKS_SEALED
 
@@ -371,16 +371,15 @@ def books(tmp_path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
             date '2026-11-01' as origin_period_date, date '2026-11-01' as posting_period_date)
         from settle.fct_settlement_ledger""",
         "create schema stage",
-        "create schema ingest",
+        file_ledger.LEDGER,
+        "create table settle.fct_landed_files (file_id varchar, loaded_count bigint)",
         """create table settle.fct_usage_daily (carrier_id varchar, partner_id varchar, unrated_reason varchar,
             uncharged_reason varchar, unrated_event_count bigint, uncharged_event_count bigint,
             at_risk_amount decimal(18, 6), at_risk_currency varchar, usage_date date)""",
         """create table settle.dim_billing_periods as select * from (values
             (date '2026-10-01', timestamp '2026-11-01 08:00:00'), (date '2026-11-01', timestamp '2026-12-01 08:00:00')
         ) as periods(period_start_date, period_end_at)""",
-        """create table stage.int_rows_refused (kind varchar, feed varchar, refusal_reason varchar,
-            at_risk_amount decimal(38, 12), at_risk_currency varchar)""",
-        """create table ingest.quarantine (kind varchar, feed varchar, reason_code varchar,
+        """create table stage.int_rows_refused (file_id varchar, kind varchar, feed varchar, refusal_reason varchar,
             at_risk_amount decimal(38, 12), at_risk_currency varchar)""",
         """create table stage.stg_terms__closing_limits (currency varchar, at_risk_limit_amount decimal(18, 6),
             refusal_reason varchar)""",
@@ -396,9 +395,38 @@ def closings(books: tuple) -> list[str]:
 
 def refused(books: tuple, month: date, told: str, **given) -> None:
     before = closings(books)
-    with pytest.raises(periods.CannotClose, match=told):
+    with pytest.raises(periods.CannotClose, match=f"(?s){told}"):
         periods.close(*books, month, given.pop("now", NOW), "ada", **given)
     assert closings(books) == before
+
+
+def load(books: tuple, name: str, version: int = 1, outcome: str = "loaded", settled: bool = True) -> tuple[str, ...]:
+    """A line of the file ledger, and that the marts hold the file: its id, kind and feed."""
+    kind, feed, file_name = name.split("/")
+    file_id = f"{name} {version} {outcome}"
+    books[0].execute(
+        """insert into ingest.files by name select $1 as file_id, $2 as kind, $3 as feed, $4 as file_name,
+            1 as size_bytes, timestamp '2026-11-02 08:00:00' as modified_at, 9 as loaded_count, 0 as quarantined_count,
+            9 as record_count, $5 as outcome, timestamp '2026-11-02 08:00:00' as loaded_at, 1 as elapsed_seconds,
+            $6 as file_version""",
+        [file_id, kind, feed, file_name, outcome, version],
+    )
+    if settled and outcome == "loaded":
+        books[0].execute("insert into settle.fct_landed_files values (?, 9)", [file_id])
+    return file_id, kind, feed
+
+
+def refuse(books: tuple, file: tuple[str, ...], reason: str, amount=None, currency: str | None = None) -> None:
+    books[0].execute("insert into stage.int_rows_refused values (?, ?, ?, ?, ?, ?)", [*file, reason, amount, currency])
+
+
+def quarantine(books: tuple, file: tuple[str, ...], reason: str, amount=None, currency: str | None = None) -> None:
+    books[0].execute(
+        """insert into ingest.quarantine by name select $1 as file_id, $2 as kind, $3 as feed, 'f' as file_name,
+            $4 as reason_code, 'm' as message, timestamp '2026-11-02 08:00:00' as loaded_at, $5 as at_risk_amount,
+            $6 as at_risk_currency""",
+        [*file, reason, amount, currency],
+    )
 
 
 def test_months_are_closed_once_and_in_their_order(books):
@@ -428,15 +456,88 @@ def test_a_month_is_not_closed_over_a_run_that_was_not_booked(books):
     refused(books, OCTOBER, "1 rows of settle.fct_settlement_ledger are not booked yet")
 
 
+def test_a_month_is_not_closed_over_tables_of_a_build_that_failed_or_was_stopped(books):
+    builds.begin(books[0])
+    refused(books, OCTOBER, "not those of one whole build.*Run `tollgate run`", reason="it is late")
+    books[0].execute("drop table ingest.whole_build")  # a warehouse from before there was a mark
+    refused(books, OCTOBER, "not those of one whole build")
+    builds.end(books[0])
+    periods.close(*books, OCTOBER, NOW, "ada")
+
+
+def test_a_month_is_not_closed_while_a_loaded_file_is_not_in_the_tables(books):
+    load(books, "usage/native/settled.csv")
+    load(books, "usage/native/seen_before.csv", outcome="duplicate")
+    late, *_ = load(books, "carrier_invoices/ubl/late.xml", settled=False)
+    refused(books, OCTOBER, "1 loaded files .*such as carrier_invoices/ubl/late.xml. Run", reason="it is late")
+    books[0].execute("insert into settle.fct_landed_files values (?, 8)", [late])
+    # A row of it was in quarantine at the last run and was brought back since.
+    refused(books, OCTOBER, "1 loaded files .*such as carrier_invoices/ubl/late.xml")
+    books[0].execute("update settle.fct_landed_files set loaded_count = 9")
+    periods.close(*books, OCTOBER, NOW, "ada")
+
+
+def test_rows_and_files_of_unknown_worth_keep_a_month_open(books):
+    quarantine(books, load(books, "usage/native/u.csv"), "wrong_column_count")
+    refuse(books, load(books, "payments/native/p.csv"), "amount_unreadable", None, "EUR")
+    refuse(books, load(books, "usage/twilio_calls/t.csv"), "status_unknown", 5, None)
+    load(books, "carrier_invoices/native/i.csv", outcome="failed")
+    refused(
+        books,
+        OCTOBER,
+        r"""open: 3 rows of unknown worth; 1 files of unknown worth
+  carrier_invoices/native: such as i.csv \(files that failed\): 1, of unknown worth
+  payments/native: amount_unreadable \(refused rows\): 1, of unknown worth
+  usage/native: wrong_column_count \(rows in quarantine\): 1, of unknown worth
+  usage/twilio_calls: status_unknown \(refused rows\): 1, of unknown worth
+mend them .*--accept REASON.*under its name.*--replay.*taking it out of landing""",
+    )
+    closing = periods.close(*books, OCTOBER, NOW, "ada", reason="the carrier was asked")
+    assert [risk.amount for risk in closing.risks] == [None] * 4
+
+
+def test_usage_that_is_nobodys_is_listed_as_that(books):
+    books[0].execute("""insert into settle.fct_usage_daily values
+        (null, null, null, 'unknown_account', 0, 4, null, null, '2026-10-09')""")
+    refused(books, OCTOBER, r"\n  no partner: unknown_account \(uncharged events\): 4, of unknown worth")
+
+
+def test_an_amount_does_not_hide_what_is_of_unknown_worth_beside_it(books):
+    books[0].execute("insert into stage.stg_terms__closing_limits values ('EUR', 100, null)")
+    file = load(books, "credit_notes/native/c.csv")
+    for amount in (7, None):
+        refuse(books, file, "issue_date_unreadable", amount, "EUR")
+        books[0].execute(
+            """insert into settle.fct_usage_daily
+            values ('nordlink', null, 'no_rate', null, 3, 0, ?, 'EUR', '2026-10-09')""",
+            [amount],
+        )
+    refused(books, OCTOBER, r"open: 4 rows of unknown worth\n")
+
+
+def test_what_is_no_money_or_was_sent_again_under_its_name_keeps_no_month_open(books):
+    refuse(books, load(books, "rate_decks/native/d.csv"), "rate_unreadable")
+    refuse(books, load(books, "carrier_cdrs/native/r.csv"), "number_unreadable")
+    refuse(books, load(books, "usage/native/again.csv"), "event_repeated")
+    refuse(books, load(books, "usage/native/nothing.csv"), "status_unknown", 0, "EUR")
+    old = load(books, "usage/native/u.csv")
+    quarantine(books, old, "wrong_column_count")
+    refuse(books, old, "started_at_unreadable", 5, "EUR")
+    refused(books, OCTOBER, "5 EUR at risk.*1 rows of unknown worth")
+    load(books, "usage/native/u.csv", version=3, outcome="failed")  # it replaces nothing, and is a risk itself
+    refused(books, OCTOBER, "5 EUR at risk.*1 rows of unknown worth; 1 files of unknown worth")
+    books[0].execute("delete from ingest.files where outcome = 'failed'")
+    load(books, "usage/native/u.csv", version=2)
+    assert periods.close(*books, OCTOBER, NOW, "ada").risks == []
+
+
 def test_a_month_with_too_much_at_risk_stays_open_and_says_which_rows_unless_a_reason_is_given(books):
     books[0].execute("""insert into settle.fct_usage_daily values
         ('nordlink', null, 'no_rate', null, 3, 0, 12.5, 'EUR', '2026-10-09'),
         ('nordlink', null, 'no_rate', null, 9, 0, 99, 'EUR', '2026-11-09'),
         (null, 'acme', null, 'no_plan', 0, 4, null, null, '2026-10-09')""")
-    books[0].execute(
-        "insert into stage.int_rows_refused values ('carrier_invoices', 'ubl', 'date_unreadable', 7, 'USD')"
-    )
-    books[0].execute("insert into stage.int_rows_refused values ('usage', 'native', 'event_repeated', 7, 'USD')")
+    refuse(books, load(books, "carrier_invoices/ubl/i.xml"), "date_unreadable", 7, "USD")
+    refuse(books, load(books, "usage/native/u.csv"), "event_repeated", 7, "USD")
     books[0].execute(
         "insert into stage.stg_terms__closing_limits values ('EUR', 20, null), ('USD', 9, 'terms_overlap')"
     )

@@ -6,22 +6,25 @@ Belongs here: real runs of single assets and small jobs, in this process. Does n
 
 import errno
 import os
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
+from dagster_dbt import DbtCliResource
 
-from orchestration import feeds, ingest, loading
+from orchestration import builds, feeds, ingest, loading, settings
 from orchestration.resources import Landing, Warehouse
 from orchestration.schedules import every_hour, every_morning, landing_sensors, load_history, month_of, settle_month
 from orchestration.settings import Home
-from orchestration.transform import _row_counts
+from orchestration.transform import _row_counts, kept_by_other_rules, rules_fingerprint
 
+MODELLED = {"reference", "terms", "stage", "rate", "attribute", "reconcile", "settle"}
 VERBS = ["ingest", "stage", "rate", "attribute", "reconcile", "settle", "gate", "publish"]
 FEEDS = {feed.name: feed for feed in feeds.declared()}
 SENSORS = {sensor.name: sensor for sensor in landing_sensors}
@@ -302,6 +305,76 @@ def test_a_file_that_failed_does_not_make_a_feed_punctual(home):
     run = definitions(home).resolve_job_def("watch_feeds").execute_in_process()
     [check] = [check for check in run.get_asset_check_evaluations() if check.asset_key.path[-1] == "usage__native"]
     assert check.metadata["last_file_at"].value == "none yet: the feed is not in use"
+
+
+# --- a build --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def build(home, monkeypatch) -> Callable[..., bool]:
+    """A function that runs all models and their checks, or these, on a dbt that does `during` and no more; gives
+    whether the run succeeded."""
+
+    def run(
+        during: Callable[[], object] = lambda: None,
+        models: set[dg.AssetKey] | None = None,
+        checks: set[dg.AssetCheckKey] | None = None,
+    ) -> bool:
+        class Started:
+            def stream(self) -> Iterator[object]:
+                during()
+                yield from ()
+
+        monkeypatch.setattr(DbtCliResource, "cli", lambda *arguments, **options: Started())
+        job = definitions(home).resolve_job_def("settle_month")
+        every_model = {key for key in job.asset_layer.selected_asset_keys if key.path[0] in MODELLED}
+        chosen = job.get_subset(asset_selection=every_model if models is None else models, asset_check_selection=checks)
+        return chosen.execute_in_process(raise_on_error=False).success
+
+    return run
+
+
+def is_whole(home: Home) -> bool:
+    with duckdb.connect(str(home.warehouse)) as connection:
+        return builds.is_whole(connection)
+
+
+def fail() -> None:
+    raise RuntimeError("a test of dbt failed")
+
+
+def test_a_build_is_whole_when_all_of_it_ended_well_and_not_before(home, build):
+    seen = []
+    assert build(lambda: seen.append(is_whole(home))) and is_whole(home)
+    assert build(lambda: seen.append(is_whole(home))) and is_whole(home)
+    assert seen == [False, False]
+    assert not build(fail) and not is_whole(home)
+    assert build() and is_whole(home)
+
+
+def test_a_build_of_a_part_is_not_whole_and_ends_that_the_one_before_was(home, build, graph):
+    mart = dg.AssetKey(["settle", "fct_open_items"])
+    checks = {key for key in graph.asset_check_keys if key.asset_key.path[0] in MODELLED}
+    laws = {key for key in checks if key.name != "fit_to_publish"}
+    left_out = min(laws, key=str)
+    assert build(checks=laws) and is_whole(home)  # the gate's are no part of the build
+    for part in ({"models": {mart}}, {"checks": checks - {left_out}}, {"models": set(), "checks": {left_out}}):
+        assert build(**part) and not is_whole(home)
+        assert build() and is_whole(home)
+
+
+def test_rules_that_change_while_dbt_runs_are_not_taken_for_applied(home, build, tmp_path, monkeypatch):
+    shutil.copytree(settings.terms_dir(), tmp_path / "terms")
+    monkeypatch.setenv("TOLLGATE_TERMS", str(tmp_path / "terms"))
+    routes = tmp_path / "terms" / "routes.csv"
+
+    def is_kept_by_others() -> bool:
+        with duckdb.connect(str(home.warehouse)) as connection:
+            return kept_by_other_rules(connection, rules_fingerprint())
+
+    assert build() and not is_kept_by_others()
+    assert build(lambda: routes.write_text(routes.read_text() + "\n")) and is_kept_by_others()
+    assert build() and not is_kept_by_others()
 
 
 # --- what a run shows -----------------------------------------------------------------------------------------------

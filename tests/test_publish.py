@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from conftest import check
 
-from orchestration import gate, ledger
+from orchestration import builds, gate, ledger
 from orchestration import publish as publishing
 from orchestration.publish import Publication, publish
 from orchestration.resources import Warehouse
@@ -50,6 +50,8 @@ def build_marts(root: Path) -> None:
     change(root, "create schema settle", POSTINGS, f"create table settle.fct_partner_charges({columns})")
     write_marts(root, marker=1)
     propose(root, "E1", ("payable", "EUR", "0", "10.01"), ("cost", "EUR", "10.01", "0"))
+    with open_warehouse(root) as connection:
+        builds.end(connection)
 
 
 def open_warehouse(home: Path) -> duckdb.DuckDBPyConnection:
@@ -507,6 +509,25 @@ def test_a_run_that_fails_the_gate_books_and_publishes_nothing(home: Path) -> No
     success, materialised = run_graph(home)
     assert not success and "publish/ledger" not in materialised
     assert booked(home) == ["E1-0", "E1-1"] and (home / "published" / "settlement.duckdb").resolve() == before
+
+
+def test_what_a_build_left_that_failed_or_was_stopped_is_neither_booked_nor_published(home: Path) -> None:
+    run_graph(home)
+    propose(home, "E2", ("payable", "EUR", "0", "3"), ("cost", "EUR", "3", "0"))
+    with open_warehouse(home) as connection:
+        builds.begin(connection)
+    success, materialised = run_graph(home)
+    assert not success and "gate/verdict" not in materialised
+    # The gate itself has nothing against the mixture, which by hand is not published either.
+    assert json.loads((home / "reports" / "gate.json").read_text())["passed"]
+    for selection in (["publish/ledger"], ["publish/settlement"]):
+        assert run_graph(home, selection) == (False, [])
+    with open_warehouse(home) as connection, pytest.raises(gate.GateError, match="not those of one whole build"):
+        publish(connection, home / "published", home / "reports")
+    assert booked(home) == ["E1-0", "E1-1"]
+    with open_warehouse(home) as connection:
+        builds.end(connection)
+    assert run_graph(home)[0] and booked(home) == ["E1-0", "E1-1", "E2-0", "E2-1"]
 
 
 def test_publishing_by_hand_what_changed_after_the_gate_is_refused(home: Path) -> None:

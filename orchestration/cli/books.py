@@ -19,9 +19,9 @@ from orchestration.cli import shared
 def close_period(month: date, soft_until: date | None, reason: str | None, in_json: bool) -> None:
     """Close MONTH (YYYY-MM): nothing is booked into it any more; what is learned later corrects it in a later month.
 
-    Refused while the month is not over, an earlier one is open, the last run is not booked, or more money is at risk
-    than closing_limits.csv allows. There is no way back. A softly closed month takes what is learned until the day of
-    grace.
+    Refused while the month is not over, an earlier one is open, the last run is not whole or not booked, files were
+    loaded since, or more money is at risk than closing_limits.csv allows. There is no way back. A softly closed month
+    takes what is learned until the day of grace.
     """
     from orchestration.ledger import periods
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import duckdb
 
-from orchestration import settings, terms
+from orchestration import builds, settings, terms
 from orchestration.cli import shared
 
 if TYPE_CHECKING:
@@ -81,10 +81,17 @@ def run(events: int, anew: bool, in_json: bool) -> None:
 @click.command()
 @shared.json_option
 def publish(in_json: bool) -> None:
-    """Gate and publish the marts as they stand, without building them again."""
+    """Gate and publish the marts as they stand, without building them again.
+
+    Refused where they are not of one whole build: what failed or was stopped half way left a mixture.
+    """
     home = settings.home()
     shared.check_warehouse(home)
     with shared.alone(home):
+        with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+            is_whole = builds.is_whole(warehouse)
+        if not is_whole:
+            shared.fail(builds.NOT_WHOLE)
         _run_job(home, "publish_marts", in_json)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration import ledger
+from orchestration import builds, ledger
 from orchestration.figures import plain
+from orchestration.file_ledger import NEWEST_VERSIONS
 from orchestration.ledger import seals
 from orchestration.ledger.books import BOOKS, CLOSINGS
 from orchestration.sql import fetch_rows, transaction
@@ -33,13 +34,15 @@ class Risk:
     """Money of the month that nobody has judged yet. `amount` is None where its worth is not known."""
 
     what: str
-    rows: int
+    unit: str
+    """`rows` or `files`."""
+    count: int
     amount: Decimal | None
     currency: str | None
 
     def __str__(self) -> str:
         worth = f"{plain(self.amount)} {self.currency}" if self.amount is not None else "of unknown worth"
-        return f"{self.what}: {self.rows:,}, {worth}"
+        return f"{self.what}: {self.count:,}, {worth}"
 
 
 @dataclass(frozen=True)
@@ -53,32 +56,59 @@ class Closing:
     seal: str
 
 
-RISKS = """
-    select carrier_id || ': ' || unrated_reason || ' (unrated events)' as what,
-        sum(unrated_event_count) as row_count, sum(at_risk_amount) as amount, at_risk_currency as currency
+RISKS = f"""
+    with rows_held_back as (
+        select file_id, kind, feed, refusal_reason || ' (refused rows)' as reason, at_risk_amount, at_risk_currency
+        from stage.int_rows_refused
+        where refusal_reason not like '%repeated' and refusal_reason not like '%another_feed'
+        union all
+        select file_id, kind, feed, reason_code || ' (rows in quarantine)', at_risk_amount, at_risk_currency
+        from ingest.quarantine
+    ),
+    rows_at_risk as (
+        -- An amount in no currency is worth nobody knows what. Rows without an amount are that only where each of them
+        -- is money: a row of a deck, an exchange rate or a call record is none.
+        select kind, feed, reason, if(at_risk_currency is null, null, abs(at_risk_amount)) as amount,
+            if(at_risk_amount is null, null, at_risk_currency) as currency
+        from rows_held_back
+        where (at_risk_amount != 0
+                or at_risk_amount is null and kind in ('usage', 'carrier_invoices', 'credit_notes', 'payments'))
+            -- What was sent again under its name is judged there; the rows of the versions before are a record.
+            and file_id in (select file_id from ({NEWEST_VERSIONS}))
+    )
+    select coalesce(carrier_id, 'no carrier') || ': ' || unrated_reason || ' (unrated events)' as what, 'rows' as unit,
+        sum(unrated_event_count) as count, sum(at_risk_amount) as amount, at_risk_currency as currency
     from settle.fct_usage_daily
     where unrated_event_count > 0 and date_trunc('month', usage_date) = $month
-    group by carrier_id, unrated_reason, at_risk_currency
+    group by carrier_id, unrated_reason, at_risk_currency, at_risk_amount is null
     union all
-    select partner_id || ': ' || uncharged_reason || ' (uncharged events)', sum(uncharged_event_count), null, null
+    select coalesce(partner_id, 'no partner') || ': ' || uncharged_reason || ' (uncharged events)', 'rows',
+        sum(uncharged_event_count), null, null
     from settle.fct_usage_daily
     where uncharged_event_count > 0 and date_trunc('month', usage_date) = $month
     group by partner_id, uncharged_reason
     union all
-    select kind || '/' || feed || ': ' || refusal_reason || ' (refused rows)', count(*), sum(abs(at_risk_amount)),
-        at_risk_currency
-    from stage.int_rows_refused
-    where at_risk_amount != 0 and refusal_reason not like '%repeated' and refusal_reason not like '%another_feed'
-    group by kind, feed, refusal_reason, at_risk_currency
+    select kind || '/' || feed || ': ' || reason, 'rows', count(*), sum(amount), currency
+    from rows_at_risk
+    group by kind, feed, reason, currency
     union all
-    select kind || '/' || feed || ': ' || reason_code || ' (rows in quarantine)', count(*), sum(abs(at_risk_amount)),
-        at_risk_currency
-    from ingest.quarantine
-    where at_risk_amount != 0
-    group by kind, feed, reason_code, at_risk_currency
+    select kind || '/' || feed || ': such as ' || min(concat_ws('/', file_name, part_name)) || ' (files that failed)',
+        'files', count(*), null, null
+    from ingest.files
+    where outcome = 'failed'
+    group by kind, feed
     order by amount desc nulls first, what
 """
-"""Refused rows and rows in quarantine name no month that could be trusted, so they stand in the way of every month."""
+"""Refused rows, rows in quarantine and files that failed name no month that could be trusted, so they stand in the way
+of every month."""
+FILES_UNSETTLED = """
+    select concat_ws('/', kind, feed, file_name, part_name) as file
+    from ingest.files
+    where outcome = 'loaded'
+        and (file_id, loaded_count) not in (select (file_id, loaded_count) from settle.fct_landed_files)
+    order by loaded_at, file
+"""
+"""Loaded since the marts were built; also those of which rows were brought back from quarantine."""
 
 
 def close(
@@ -93,9 +123,11 @@ def close(
     """Close a month (its first day) for good or, with `grace_until`, softly; the closing is sealed and exported.
 
     Raises CannotClose where the month is closed already, not over, not the first open one, not booked as the last run
-    left it, or where more money is at risk than the terms allow and no `reason` is given to close it all the same.
+    left it, where that run was not whole or does not hold all that is loaded, or where more money is at risk than the
+    terms allow and no `reason` is given to close it all the same.
     """
     ledger.prepare(connection, export_dir)
+    _check_that_all_is_settled(connection)
     _check_that_all_is_booked(connection)
     _check_order(connection, month, SOFT if grace_until else HARD)
     _check_that_it_is_over(connection, month, now)
@@ -115,12 +147,20 @@ def close(
     return Closing(month, state, grace_until, risks, seals.last(connection))
 
 
+def _check_that_all_is_settled(connection: duckdb.DuckDBPyConnection) -> None:
+    if not builds.is_whole(connection):
+        raise CannotClose(builds.NOT_WHOLE)
+    files = [file for (file,) in connection.execute(FILES_UNSETTLED).fetchall()]
+    if files:
+        raise CannotClose(
+            f"{len(files):,} loaded files are not settled yet, such as {files[0]}. Run `tollgate run` until it "
+            "publishes, then close"
+        )
+
+
 def _check_that_all_is_booked(connection: duckdb.DuckDBPyConnection) -> None:
     for book in BOOKS:
-        try:
-            (proposed,) = connection.execute(f"select count(*) from ({book.proposed})").fetchone()
-        except duckdb.CatalogException:
-            raise CannotClose("nothing was settled yet: run `tollgate run`") from None
+        (proposed,) = connection.execute(f"select count(*) from ({book.proposed})").fetchone()
         if proposed:
             raise CannotClose(
                 f"{proposed:,} rows of {book.mart} are not booked yet: the last run was stopped or held back by the "
@@ -166,7 +206,7 @@ def _check_that_it_is_over(connection: duckdb.DuckDBPyConnection, month: date, n
 
 def _risks(connection: duckdb.DuckDBPyConnection, month: date) -> list[Risk]:
     return [
-        Risk(row["what"], int(row["row_count"]), row["amount"], row["currency"])
+        Risk(row["what"], row["unit"], int(row["count"]), row["amount"], row["currency"])
         for row in fetch_rows(connection, RISKS, month=month)
     ]
 
@@ -194,12 +234,15 @@ def _check_limits(risks: list[Risk], limits: dict[str, Decimal], month: date) ->
         f"{plain(amount)} {currency} at risk, and the limit is {plain(limits.get(currency, Decimal(0)))} {currency}"
         for currency, amount in sorted(over.items())
     ]
-    if unknown:
-        told.append(f"{sum(risk.rows for risk in unknown):,} rows of unknown worth")
+    for unit in ("rows", "files"):
+        if count := sum(risk.count for risk in unknown if risk.unit == unit):
+            told.append(f"{count:,} {unit} of unknown worth")
     rows = [risk for risk in risks if risk.amount is None or risk.currency in over]
     listed = "".join(f"\n  {risk}" for risk in rows[:RISKS_SHOWN])
     more = f"\n  and {len(rows) - RISKS_SHOWN:,} more" if len(rows) > RISKS_SHOWN else ""
     raise CannotClose(
         f"{month:%Y-%m} stays open: {'; '.join(told)}{listed}{more}\n"
-        "mend them and run again, raise the limit in closing_limits.csv, or close all the same with --accept REASON"
+        "mend them and run again, raise the limit in closing_limits.csv, or close all the same with --accept REASON.\n"
+        "A file is mended by sending it again under its name; rows in quarantine also by a declaration that reads them "
+        "and `tollgate quarantine --replay`; a failed file that nobody needs by taking it out of landing"
     )
