@@ -75,7 +75,7 @@ invoices_dated as (
 
 ),
 
--- What our own gaps may come to, by what was used and not by whom.
+-- Our own gaps, by what was used: unrated messages explain no calls.
 unrated_usage as (
 
     select
@@ -112,7 +112,9 @@ phantoms as (
         lines.invoice_currency,
         lines.period_start_date,
         sum(coalesce(lines.invoiced_event_count, 0)) as invoiced_event_count,
-        bool_or(coalesce(lines.invoiced_event_count, 0) = 0) as has_lines_without_count,
+        bool_or(
+            coalesce(lines.invoiced_event_count, 0) = 0 and components.component_variance_amount > 0
+        ) as has_lines_without_count,
         cast(sum(components.component_variance_amount) as {{ exact_amount() }}) as phantom_amount
     from components
     inner join lines
