@@ -1,6 +1,6 @@
 """One run at a time: who works on a warehouse holds its lock from the first step to the last. Readers share it.
 
-Belongs here: the lock. Does not belong here: what a run does. DuckDB itself refuses a second writer, but only while the
+Belongs here: locks. Does not belong here: what a run does. DuckDB itself refuses a second writer, but only while the
 first has the file open; between two steps of a run another one would slip in and fail in the middle.
 """
 
@@ -18,6 +18,15 @@ from orchestration.settings import Home
 
 POLL_SECONDS = 1
 _held: set[Path] = set()
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Holds a lock for a moment; who comes meanwhile waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class WarehouseBusy(Exception):

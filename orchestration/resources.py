@@ -18,7 +18,7 @@ from dagster_dbt import DbtCliResource, DbtProject
 
 from orchestration import settings
 from orchestration.dbt_run import dbt, succeeded
-from orchestration.lock import only_run
+from orchestration.lock import in_turn, only_run
 
 POOL = "duckdb"
 DBT_PROJECT = DbtProject(project_dir=settings.PROJECT_DIR, profiles_dir=settings.PROJECT_DIR)
@@ -75,9 +75,10 @@ def ensure_manifest() -> Path:
     Dagster's own `prepare_if_dev` parses at each load and only under `dagster dev`. Raises DbtFailed.
     """
     manifest = DBT_PROJECT.manifest_path
-    if not manifest.exists() or manifest.stat().st_mtime < _newest_source():
-        os.environ.setdefault("TOLLGATE_WAREHOUSE", str(settings.home().warehouse))
-        succeeded(dbt(settings.PROJECT_DIR, "parse"))
+    with in_turn(manifest.with_suffix(".lock")):  # another process may be in the middle of writing it
+        if not manifest.exists() or manifest.stat().st_mtime < _newest_source():
+            os.environ.setdefault("TOLLGATE_WAREHOUSE", str(settings.home().warehouse))
+            succeeded(dbt(settings.PROJECT_DIR, "parse"))
     return manifest
 
 
