@@ -254,7 +254,7 @@ lines_and_omissions as (
         agreements.line_rounding_decimals as agreement_rounding_decimals,
         case
             when agreements.currency = invoices.invoice_currency then agreements.line_rounding_decimals
-            else invoices.currency_decimals
+            else invoices.line_rounding_decimals
         end as line_rounding_decimals,
         agreements.payment_days,
         cast(0 as bigint) as invoiced_event_count,
@@ -316,7 +316,7 @@ lines_and_omissions as (
         agreements.line_rounding_decimals as agreement_rounding_decimals,
         case
             when agreements.currency = invoices.invoice_currency then agreements.line_rounding_decimals
-            else invoices.currency_decimals
+            else invoices.line_rounding_decimals
         end as line_rounding_decimals,
         agreements.payment_days,
         cast(null as bigint) as invoiced_event_count,

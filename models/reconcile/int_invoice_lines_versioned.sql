@@ -46,13 +46,16 @@ lines_with_agreements as (
         agreements.agreement_id,
         agreements.currency as agreement_currency,
         agreements.rounding_mode,
-        currencies.minor_unit_decimals as currency_decimals,
         coalesce(agreements.line_rounding_decimals, currencies.minor_unit_decimals)
             as agreement_rounding_decimals,
-        -- What is agreed of yen says nothing of cents: another currency has its own minor unit.
+        -- What is agreed of yen says nothing of cents: another currency is rounded as much finer or coarser
+        -- than its own minor unit.
         case
-            when agreements.currency = invoice_lines.invoice_currency then agreements.line_rounding_decimals
-            else currencies.minor_unit_decimals
+            when agreements.line_rounding_decimals is null then currencies.minor_unit_decimals
+            else greatest(
+                agreements.line_rounding_decimals - agreed_currencies.minor_unit_decimals
+                + currencies.minor_unit_decimals, 0
+            )
         end as line_rounding_decimals,
         agreements.total_rounding_decimals,
         coalesce(agreements.tax_ratio, 0) as tax_ratio,
@@ -66,6 +69,8 @@ lines_with_agreements as (
             and invoice_lines.billing_period_start_date < agreements.valid_until_date
     inner join {{ ref('currencies') }} as currencies
         on invoice_lines.invoice_currency = currencies.currency_code
+    left join {{ ref('currencies') }} as agreed_currencies
+        on agreements.currency = agreed_currencies.currency_code
     where invoice_lines.version_age = 1 and invoice_lines.file_age = 1 and invoice_lines.copy_number = 1
     -- Of two agreements in one month the earlier one was in force when the billing period began.
     qualify row_number() over (
@@ -98,7 +103,6 @@ invoice_lines_versioned as (
         quantity_unit,
         invoice_version,
         line_number,
-        currency_decimals,
         agreement_rounding_decimals,
         line_rounding_decimals,
         total_rounding_decimals,

@@ -15,7 +15,6 @@ invoices_summed as (
         min(agreement_currency) as agreement_currency,
         min(rounding_mode) as rounding_mode,
         min(total_rounding_decimals) as total_rounding_decimals,
-        min(currency_decimals) as currency_decimals,
         min(agreement_rounding_decimals) as agreement_rounding_decimals,
         min(line_rounding_decimals) as line_rounding_decimals,
         min(payment_days) as payment_days,
