@@ -8,6 +8,7 @@
     'withhold_within_days', 'answer_within_days', 'deemed_accepted_days', 'look_back_days',
     'interest_ratio_per_year',
 ] %}
+{% set last_day = add_days(next_month_of('phantoms_met.period_start_date'), -1) %}
 with
 
 components as (
@@ -177,16 +178,16 @@ phantoms_valued as (
     left join rates as invoice_rates
         on
             phantoms_met.invoice_currency = invoice_rates.currency
-            and {{ add_days(next_month_of('phantoms_met.period_start_date'), -1) }}
+            and {{ last_day }}
             >= invoice_rates.valid_from_date
-            and {{ add_days(next_month_of('phantoms_met.period_start_date'), -1) }}
+            and {{ last_day }}
             < invoice_rates.valid_until_date
     left join rates as reporting_rates
         on
             reporting_rates.currency = '{{ var("reporting_currency") }}'
-            and {{ add_days(next_month_of('phantoms_met.period_start_date'), -1) }}
+            and {{ last_day }}
             >= reporting_rates.valid_from_date
-            and {{ add_days(next_month_of('phantoms_met.period_start_date'), -1) }}
+            and {{ last_day }}
             < reporting_rates.valid_until_date
 
 ),
