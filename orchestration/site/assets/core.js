@@ -64,8 +64,8 @@ window.tollgate = (() => {
   const whole = (amount, currency) => { const [units, part = ""] = amount.split("."), kept = part.slice(0, decimals(currency)); return units + (kept ? "." + kept : ""); };
   /* An amount with all its digits, at least those of its currency; `rounded` leaves it at those, unless that were nothing. */
   function digits(amount, currency, rounded) {
-    const least = decimals(currency), [whole, part = ""] = amount.split("."), first = part.search(/[1-9]/);
-    const most = !rounded ? part.length : /[1-9]/.test(whole) || first < 0 ? least : first + 1;
+    const least = decimals(currency), [units, part = ""] = amount.split("."), first = part.search(/[1-9]/);
+    const most = !rounded ? part.length : /[1-9]/.test(units) || first < 0 ? least : first + 1;
     return { minimumFractionDigits: least, maximumFractionDigits: Math.min(Math.max(least, most), 20) };
   }
   const number = (amount, currency, rounded) => format("NumberFormat", digits(amount, currency, rounded)).format(amount);
